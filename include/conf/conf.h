@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf - proxy.ini as one immutable snapshot.
+ *
+ *      proxy.ini --inih--> sections and keys --keys.def--> typed values --checks--> struct conf
+ *
+ * The rows of keys.def are the only list of keys: parser, bounds, defaults, `--help-config` and the
+ * test that proxy.ini shows every key all read them. conf_load() reports every error of the file in
+ * one pass. A snapshot is never changed after conf_load(); whoever holds it may read it from any
+ * thread, and the last conf_unref() frees it.
+ *
+ * proxy.ini is read strictly. A line is a section, `key = value` or a comment; blanks around each
+ * do not matter, a comment starts at ";" or "#" at the front of a line or behind a blank, nothing
+ * continues on the next line, and values have no quotation marks. A file has at most
+ * CONF_FILE_MAX bytes.
+ *
+ * Not here: whether the host can carry the configuration (app/fit.c).
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "net/addr.h"
+
+enum conf_huge_pages { HUGE_PAGES_TRY, HUGE_PAGES_REQUIRE, HUGE_PAGES_OFF };
+enum conf_accept { ACCEPT_KERNEL, ACCEPT_ROUND_ROBIN, ACCEPT_LEAST_SESSIONS };
+enum conf_wait { WAIT_BALANCED, WAIT_LATENCY, WAIT_THROUGHPUT, WAIT_SQPOLL };
+enum conf_zero_copy { ZERO_COPY_AUTO, ZERO_COPY_ON, ZERO_COPY_OFF };
+enum conf_mode { MODE_TCP };
+enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
+
+#define CONF_WORKERS_MAX 256
+#define CONF_CPUS_MAX 1024
+#define CONF_NAME_MAX 64
+#define CONF_FILE_MAX (1u << 20)
+#define CONF_BINDS_MAX 1024   /* over all listeners */
+#define CONF_SERVERS_MAX 1024 /* per upstream */
+
+struct conf_proxy {
+	uint32_t workers; /* 0: auto, one per CPU the process may use */
+	enum conf_affinity cpu_affinity;
+	uint16_t *cpus; /* cpu_affinity = list: worker i runs on cpus[i % cpus_count] */
+	uint32_t cpus_count;
+	uint32_t max_sessions;
+	bool max_sessions_is_set; /* false: the default, which start may lower to fit the host */
+	uint64_t buffer_memory;   /* bytes, over all workers */
+	uint32_t buffer_size;     /* bytes; a power of two */
+	uint32_t session_window;  /* bytes */
+	enum conf_huge_pages huge_pages;
+	enum conf_accept accept;
+	enum conf_wait wait;
+	enum conf_zero_copy zero_copy_send;
+	uint64_t drain_timeout_ns;
+	char *log; /* "stderr", "syslog" or a path with a slash in it */
+	enum log_level log_level;
+	char *user; /* NULL: keep */
+	char *group;
+};
+
+struct conf_upstream;
+
+struct conf_listener {
+	char name[CONF_NAME_MAX];
+	int line; /* of its section, for messages */
+	struct addr *binds;
+	int *binds_lines;     /* line of each bind, for messages */
+	uint32_t binds_count; /* at least 1 */
+	enum conf_mode mode;
+	struct conf_upstream *upstream; /* borrowed from the same snapshot */
+	uint32_t max_sessions;          /* 0: only the proxy's limit, in the file "proxy" */
+	uint32_t backlog;
+	uint64_t client_timeout_ns;
+	uint64_t fin_timeout_ns;
+};
+
+struct conf_server {
+	char name[ADDR_TEXT_MAX]; /* the address's text as in the file, unless name=X was given */
+	struct addr addr;         /* conf_load() has looked host names up: never ADDR_NAME */
+	uint32_t weight;          /* 0 (drained) .. 256 */
+	int line;
+};
+
+struct conf_upstream {
+	char name[CONF_NAME_MAX];
+	uint32_t index; /* 0 .. upstreams_count-1 */
+	int line;
+	struct conf_server *servers;
+	uint32_t servers_count; /* at least 1 */
+	uint64_t connect_timeout_ns;
+	uint64_t server_timeout_ns;
+	uint32_t retries; /* further servers tried when connecting fails */
+};
+
+struct conf {
+	_Atomic uint32_t refs;
+	char *path;
+	struct conf_proxy proxy;
+	struct conf_listener *listeners;
+	uint32_t listeners_count; /* at least 1 */
+	struct conf_upstream *upstreams;
+	uint32_t upstreams_count;
+};
+
+struct conf_error {
+	int line; /* 0: the file as a whole */
+	char *text;
+};
+
+/* All errors of one file, in the order of their lines. */
+struct conf_errors {
+	struct conf_error *rows;
+	uint32_t count;
+	uint32_t dropped; /* beyond CONF_ERRORS_MAX */
+};
+#define CONF_ERRORS_MAX 200
+
+/* Read and check a file, and look up what only the system knows: host names, user, group (blocks).
+ * Returns a snapshot with one reference, or NULL with at least one error, counted or dropped.
+ * `errors` need not be initialised; the caller frees them in both cases. */
+struct conf *conf_load(const char *path, struct conf_errors *errors);
+/* The same from memory, without looking anything up: host names stay ADDR_NAME, user and group
+ * unchecked. It makes no system call, so it is fuzzed. `path` is what conf->path will say. */
+struct conf *conf_load_text(const char *path, const char *text, size_t len,
+			    struct conf_errors *errors);
+/* One line per error, `FILE:LINE: text`; `FILE: text` for the file as a whole. */
+void conf_errors_print(const struct conf_errors *errors, const char *path, FILE *out);
+void conf_errors_free(struct conf_errors *errors);
+
+struct conf *conf_ref(struct conf *conf);
+void conf_unref(struct conf *conf);
+
+/* The manual of every key, or of one ("max_sessions", or "listener.max_sessions"; an unknown key
+ * prints the nearest to err and returns false). */
+bool conf_help(FILE *out, FILE *err, const char *key);
+
+#endif

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * build.c - from a document to a snapshot.
+ *
+ *   1. outline    arrays of listeners and upstreams, with their names, so that a reference may
+ *                 point to a section further down
+ *   2. defaults   every member that has one, by the same setters that read the file
+ *   3. entries    in the order of the file; a value that is wrong leaves the default in place
+ *
+ * A snapshot with errors is still safe to check and to destroy: counts never run ahead of what was
+ * filled in, and pointers are valid or NULL. What two values mean together is for checks.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/nearest.h"
+#include "build.h"
+#include "errors.h"
+#include "values.h"
+
+static void *build_array(uint32_t count, size_t size, struct conf_errors *errors)
+{
+	void *array = calloc(count > 0 ? count : 1, size);
+
+	if (!array)
+		conf_errors_add_memory(errors);
+	return array;
+}
+
+/* Give every key of this section that has a default its default. */
+static bool build_defaults(enum keys_section section, void *target, struct conf_errors *errors)
+{
+	for (size_t i = 0; i < conf_keys_count; i++) {
+		const struct conf_key *key = &conf_keys[i];
+
+		if (key->section != section || !key->fallback)
+			continue;
+		if (!value_set(key, key->fallback, 0, target, errors))
+			return false; /* no memory: that defaults are valid is tested */
+	}
+	return true;
+}
+
+static void build_bind(struct conf_listener *listener, const struct entry *entry,
+		       struct conf_errors *errors)
+{
+	struct addr *addr = &listener->binds[listener->binds_count];
+	const char *reason = "";
+
+	if (listener->binds_count == CONF_BINDS_MAX) {
+		conf_errors_add(errors, entry->line,
+				"too many binds in [listener %s]; there may be %d", listener->name,
+				CONF_BINDS_MAX);
+		return;
+	}
+	if (addr_parse(addr, entry->value, &reason)) {
+		assert(addr->kind != ADDR_NONE);
+		listener->binds_lines[listener->binds_count++] = entry->line;
+		return;
+	}
+	assert(*reason);
+	conf_errors_add(errors, entry->line, "bind = %.*s: %s", CONF_QUOTE, entry->value, reason);
+}
+
+static void build_reference(struct conf *conf, struct conf_listener *listener,
+			    const struct entry *entry, struct conf_errors *errors)
+{
+	const char *names[DOCUMENT_SECTIONS_MAX];
+	const char *meant;
+
+	assert(conf->upstreams_count <= DOCUMENT_SECTIONS_MAX);
+	for (uint32_t i = 0; i < conf->upstreams_count; i++) {
+		names[i] = conf->upstreams[i].name;
+		if (!strcmp(names[i], entry->value)) {
+			listener->upstream = &conf->upstreams[i];
+			return;
+		}
+	}
+	meant = nearest_word(entry->value, names, conf->upstreams_count);
+	if (meant && *meant)
+		conf_errors_add(errors, entry->line,
+				"upstream = %.*s: there is no [upstream %.*s]; did you mean "
+				"\"%s\"?",
+				CONF_QUOTE, entry->value, CONF_QUOTE, entry->value, meant);
+	else
+		conf_errors_add(errors, entry->line,
+				"upstream = %.*s: there is no [upstream %.*s]; it must be the "
+				"name of an [upstream NAME] section",
+				CONF_QUOTE, entry->value, CONF_QUOTE, entry->value);
+}
+
+static bool server_addr_usable(const struct addr *addr, const char *text, int line,
+			       struct conf_errors *errors)
+{
+	if (addr->kind != ADDR_ANY && addr->kind != ADDR_FD)
+		return true;
+	conf_errors_add(errors, line,
+			"server = %.*s: %s; it must be host:port, [v6]:port or unix:/path",
+			CONF_QUOTE, text,
+			addr->kind == ADDR_ANY ? "* is no address to connect to"
+					       : "a descriptor cannot be connected");
+	return false;
+}
+
+static void server_option_unknown(const char *option, int line, struct conf_errors *errors)
+{
+	const char *names[KEYS_MAX];
+	size_t names_count = keys_names(SECTION_SERVER, names);
+	const char *meant = nearest_word(option, names, names_count);
+
+	if (meant)
+		conf_errors_add(errors, line,
+				"unknown option \"%.*s\" of server; did you mean \"%s\"?",
+				CONF_QUOTE, option, meant);
+	else
+		conf_errors_add(errors, line,
+				"unknown option \"%.*s\" of server; there are weight=N and name=X",
+				CONF_QUOTE, option);
+}
+
+/* One `name=value` behind the address. Returns false when what follows means nothing either. */
+static bool server_option(struct conf_server *server, char *option, bool given[KEYS_MAX],
+			  struct conf_errors *errors)
+{
+	char *equals = strchr(option, '=');
+	const struct conf_key *key;
+
+	if (equals)
+		*equals = '\0';
+	key = keys_find(SECTION_SERVER, option);
+	if (!key) {
+		server_option_unknown(option, server->line, errors);
+		return true;
+	}
+	if (!equals || equals[1] == '\0') {
+		conf_errors_add(errors, server->line,
+				"option %s of server has no value: write %s=VALUE, without blanks",
+				key->name, key->name);
+		return false;
+	}
+	if (given[key_index(key)])
+		conf_errors_add(errors, server->line, "option %s of server may be given once",
+				key->name);
+	given[key_index(key)] = true;
+	value_set(key, equals + 1, server->line, server, errors);
+	return true;
+}
+
+/* Cut the next word off the text, or NULL at its end. */
+static char *text_take_word(char **text)
+{
+	char *word = *text + strspn(*text, " \t");
+
+	if (*word == '\0')
+		return NULL;
+	*text = word + strcspn(word, " \t");
+	if (**text)
+		*(*text)++ = '\0';
+	return word;
+}
+
+/* `address [option=value]..`; cuts the text up. Returns false when the address is no good. */
+static bool server_parse(struct conf_server *server, char *text, struct conf_errors *errors)
+{
+	bool given[KEYS_MAX] = { false };
+	const char *reason = "";
+	char *address = text_take_word(&text);
+	char *option;
+
+	assert(address);
+	assert(server->line > 0);
+	do {
+		option = text_take_word(&text);
+	} while (option && server_option(server, option, given, errors));
+	if (!addr_parse(&server->addr, address, &reason)) {
+		assert(*reason);
+		conf_errors_add(errors, server->line, "server = %.*s: %s", CONF_QUOTE, address,
+				reason);
+		return false;
+	}
+	if (!server_addr_usable(&server->addr, address, server->line, errors))
+		return false;
+	if (server->name[0] == '\0')
+		addr_format(server->name, &server->addr);
+	assert(server->name[0] != '\0');
+	return true;
+}
+
+static void build_server(struct conf_upstream *upstream, const struct entry *entry,
+			 struct conf_errors *errors)
+{
+	struct conf_server *server;
+
+	if (upstream->servers_count == CONF_SERVERS_MAX) {
+		conf_errors_add(errors, entry->line,
+				"too many servers in [upstream %s]; there may be %d",
+				upstream->name, CONF_SERVERS_MAX);
+		return;
+	}
+	server = &upstream->servers[upstream->servers_count];
+	memset(server, 0, sizeof(*server));
+	server->line = entry->line;
+	if (!build_defaults(SECTION_SERVER, server, errors))
+		return;
+	if (server_parse(server, entry->value, errors))
+		upstream->servers_count++;
+}
+
+static void build_entry(struct conf *conf, const struct entry *entry, void *target,
+			struct conf_errors *errors)
+{
+	switch (entry->key->type) {
+	case KEY_ADDRESS:
+		build_bind(target, entry, errors);
+		return;
+	case KEY_SERVER:
+		build_server(target, entry, errors);
+		return;
+	case KEY_UPSTREAM:
+		build_reference(conf, target, entry, errors);
+		return;
+	default:
+		value_set(entry->key, entry->value, entry->line, target, errors);
+		return;
+	}
+}
+
+/* The array that the section's repeated key fills, with a place for each of them. */
+static bool build_room(const struct document *document, const struct section *section, void *target,
+		       struct conf_errors *errors)
+{
+	struct conf_listener *listener = target;
+	struct conf_upstream *upstream = target;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < section->entries_count; i++)
+		count += document->entries[section->entries_first + i].key->often == KEY_REPEATS;
+	switch (section->kind) {
+	case SECTION_LISTENER:
+		listener->binds = build_array(count, sizeof(listener->binds[0]), errors);
+		listener->binds_lines = build_array(count, sizeof(int), errors);
+		return listener->binds && listener->binds_lines;
+	case SECTION_UPSTREAM:
+		upstream->servers = build_array(count, sizeof(upstream->servers[0]), errors);
+		return upstream->servers != NULL;
+	default:
+		assert(count == 0);
+		return true;
+	}
+}
+
+static bool build_section(struct conf *conf, const struct document *document,
+			  const struct section *section, void *target, struct conf_errors *errors)
+{
+	if (section->kind != SECTION_PROXY && !build_defaults(section->kind, target, errors))
+		return false;
+	if (!build_room(document, section, target, errors))
+		return false;
+	for (uint32_t i = 0; i < section->entries_count; i++) {
+		const struct entry *entry = &document->entries[section->entries_first + i];
+
+		assert(entry->key->section == section->kind);
+		build_entry(conf, entry, target, errors);
+	}
+	return true;
+}
+
+/* Names and lines of all sections; needs to be known before the first reference. */
+static bool build_outline(struct conf *conf, const struct document *document,
+			  struct conf_errors *errors)
+{
+	uint32_t counts[SECTION_COUNT] = { 0 };
+
+	for (uint32_t i = 0; i < document->sections_count; i++)
+		counts[document->sections[i].kind]++;
+	conf->listeners = build_array(counts[SECTION_LISTENER], sizeof(conf->listeners[0]), errors);
+	conf->upstreams = build_array(counts[SECTION_UPSTREAM], sizeof(conf->upstreams[0]), errors);
+	if (!conf->listeners || !conf->upstreams)
+		return false;
+	for (uint32_t i = 0; i < document->sections_count; i++) {
+		const struct section *section = &document->sections[i];
+
+		if (section->kind == SECTION_LISTENER) {
+			struct conf_listener *listener = &conf->listeners[conf->listeners_count++];
+
+			memcpy(listener->name, section->name, sizeof(listener->name));
+			listener->line = section->line;
+		} else if (section->kind == SECTION_UPSTREAM) {
+			struct conf_upstream *upstream = &conf->upstreams[conf->upstreams_count];
+
+			memcpy(upstream->name, section->name, sizeof(upstream->name));
+			upstream->line = section->line;
+			upstream->index = conf->upstreams_count++;
+		}
+	}
+	assert(conf->listeners_count == counts[SECTION_LISTENER]);
+	assert(conf->upstreams_count == counts[SECTION_UPSTREAM]);
+	return true;
+}
+
+static bool build_sections(struct conf *conf, const struct document *document,
+			   struct conf_errors *errors)
+{
+	struct conf_listener *listener = conf->listeners;
+	struct conf_upstream *upstream = conf->upstreams;
+
+	if (!build_defaults(SECTION_PROXY, &conf->proxy, errors))
+		return false;
+	for (uint32_t i = 0; i < document->sections_count; i++) {
+		const struct section *section = &document->sections[i];
+		void *target = section->kind == SECTION_PROXY      ? (void *)&conf->proxy
+			       : section->kind == SECTION_LISTENER ? (void *)listener++
+								   : (void *)upstream++;
+
+		if (!build_section(conf, document, section, target, errors))
+			return false;
+		if (section->kind == SECTION_PROXY &&
+		    document_find(document, section, "max_sessions"))
+			conf->proxy.max_sessions_is_set = true;
+	}
+	assert(listener == conf->listeners + conf->listeners_count);
+	assert(upstream == conf->upstreams + conf->upstreams_count);
+	return true;
+}
+
+struct conf *build_conf(const char *path, struct document *document, struct conf_errors *errors)
+{
+	struct conf *conf = calloc(1, sizeof(*conf));
+
+	if (!conf) {
+		conf_errors_add_memory(errors);
+		return NULL;
+	}
+	conf->refs = 1;
+	conf->path = strdup(path);
+	if (!conf->path)
+		conf_errors_add_memory(errors);
+	if (conf->path && build_outline(conf, document, errors) &&
+	    build_sections(conf, document, errors))
+		return conf;
+	assert(conf_errors_any(errors));
+	build_destroy(conf);
+	return NULL;
+}
+
+void build_destroy(struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->listeners_count; i++) {
+		free(conf->listeners[i].binds);
+		free(conf->listeners[i].binds_lines);
+	}
+	for (uint32_t i = 0; i < conf->upstreams_count; i++)
+		free(conf->upstreams[i].servers);
+	free(conf->listeners);
+	free(conf->upstreams);
+	free(conf->proxy.cpus);
+	free(conf->proxy.log);
+	free(conf->proxy.user);
+	free(conf->proxy.group);
+	free(conf->path);
+	free(conf);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * checks.c - what is wrong between values that are right one by one: keys that are missing,
+ * numbers that contradict each other, two of what there may be one of.
+ *
+ * A contradiction is reported at the line that was written, and where both were, at the one
+ * further down: that is the one that was added to a file that was right.
+ */
+#include <string.h>
+
+#include "base/units.h"
+#include "checks.h"
+#include "errors.h"
+
+/* The line of a key of [proxy], or 0 when it has its default. */
+static int proxy_line(const struct document *document, const char *name)
+{
+	const struct section *proxy = document_proxy(document);
+	const struct entry *entry = proxy ? document_find(document, proxy, name) : NULL;
+
+	return entry ? entry->line : 0;
+}
+
+static int later_line(const struct document *document, const char *one, const char *other)
+{
+	int one_line = proxy_line(document, one);
+	int other_line = proxy_line(document, other);
+
+	return one_line > other_line ? one_line : other_line;
+}
+
+static const char *key_example(const struct conf_key *key)
+{
+	switch (key->type) {
+	case KEY_ADDRESS:
+		return "127.0.0.1:8080";
+	case KEY_SERVER:
+		return "127.0.0.1:9000";
+	case KEY_UPSTREAM:
+		return "app";
+	default:
+		break;
+	}
+	unreachable();
+	return "";
+}
+
+static void check_required(const struct document *document, const struct section *section,
+			   struct conf_errors *errors)
+{
+	for (size_t i = 0; i < conf_keys_count; i++) {
+		const struct conf_key *key = &conf_keys[i];
+
+		if (key->section != section->kind || key->often == KEY_OPTIONAL)
+			continue;
+		if (document_find(document, section, key->name))
+			continue;
+		conf_errors_add(errors, section->line, "[%s%s%s] needs %s%s, for example %s = %s",
+				keys_section_names[section->kind], section->name[0] ? " " : "",
+				section->name, key->often == KEY_REPEATS ? "at least one " : "",
+				key->name, key->name, key_example(key));
+	}
+}
+
+static void check_window(const struct conf_proxy *proxy, const struct document *document,
+			 struct conf_errors *errors)
+{
+	char window[UNITS_TEXT_MAX];
+	char buffer[UNITS_TEXT_MAX];
+
+	assert(proxy->session_window > 0);
+	if (proxy->session_window >= proxy->buffer_size)
+		return;
+	conf_errors_add(errors, later_line(document, "session_window", "buffer_size"),
+			"session_window (%s) is smaller than buffer_size (%s): it must hold at "
+			"least one buffer",
+			units_format_size(window, proxy->session_window),
+			units_format_size(buffer, proxy->buffer_size));
+}
+
+static void check_buffer_size(const struct conf_proxy *proxy, const struct document *document,
+			      struct conf_errors *errors)
+{
+	uint32_t size = proxy->buffer_size;
+	uint32_t below = 1;
+	char texts[3][UNITS_TEXT_MAX];
+
+	assert(size > 0);
+	if ((size & (size - 1)) == 0)
+		return;
+	while (below * 2 < size)
+		below *= 2;
+	conf_errors_add(errors, proxy_line(document, "buffer_size"),
+			"buffer_size = %s: must be a power of two, for example %s or %s",
+			units_format_size(texts[0], size), units_format_size(texts[1], below),
+			units_format_size(texts[2], below * 2ull));
+}
+
+/* One worker at least; a known number of them where it is written. */
+static uint32_t workers_least(const struct conf_proxy *proxy)
+{
+	return proxy->workers > 0 ? proxy->workers : 1;
+}
+
+static void check_workers_share(const struct conf_proxy *proxy, const struct document *document,
+				struct conf_errors *errors)
+{
+	uint32_t workers = workers_least(proxy);
+	uint64_t needed = (uint64_t)workers * proxy->buffer_size;
+	char memory[UNITS_TEXT_MAX];
+	char least[UNITS_TEXT_MAX];
+	int line = later_line(document, "buffer_memory", "buffer_size");
+
+	assert(workers <= CONF_WORKERS_MAX);
+	assert(needed > 0);
+	if (proxy->buffer_memory < needed) {
+		if (proxy_line(document, "workers") > line)
+			line = proxy_line(document, "workers");
+		conf_errors_add(errors, line,
+				"buffer_memory (%s) gives no worker a whole buffer: %u workers "
+				"with this buffer_size need at least %s",
+				units_format_size(memory, proxy->buffer_memory), workers,
+				units_format_size(least, needed));
+	}
+	if (proxy->max_sessions < workers)
+		conf_errors_add(errors, later_line(document, "max_sessions", "workers"),
+				"max_sessions (%u) is smaller than workers (%u): each worker "
+				"needs at least one",
+				proxy->max_sessions, workers);
+}
+
+static void check_listener_limit(const struct conf *conf, const struct document *document,
+				 const struct section *section,
+				 const struct conf_listener *listener, struct conf_errors *errors)
+{
+	const struct entry *entry = document_find(document, section, "max_sessions");
+
+	if (listener->max_sessions <= conf->proxy.max_sessions)
+		return;
+	assert(entry);
+	conf_errors_add(errors, entry->line,
+			"max_sessions = %u: is more than max_sessions of [proxy] (%u), so it "
+			"could never be reached; raise that or lower this",
+			listener->max_sessions, conf->proxy.max_sessions);
+}
+
+/* Is one of the binds in front of this one, in this listener or an earlier one, the same? */
+static void check_bind_unique(const struct conf *conf, uint32_t listener, uint32_t bind,
+			      struct conf_errors *errors)
+{
+	const struct conf_listener *mine = &conf->listeners[listener];
+	char text[ADDR_TEXT_MAX];
+
+	assert(listener < conf->listeners_count);
+	assert(bind < mine->binds_count);
+	for (uint32_t i = 0; i <= listener; i++) {
+		const struct conf_listener *other = &conf->listeners[i];
+		uint32_t count = i == listener ? bind : other->binds_count;
+
+		for (uint32_t j = 0; j < count; j++) {
+			if (!addr_equal(&other->binds[j], &mine->binds[bind]))
+				continue;
+			conf_errors_add(errors, mine->binds_lines[bind],
+					"bind = %s: line %d binds this address already; an "
+					"address belongs to one listener",
+					addr_format(text, &mine->binds[bind]),
+					other->binds_lines[j]);
+			return;
+		}
+	}
+}
+
+/* The pairs of binds grow with their square, so their sum over all listeners is bounded. */
+static void check_binds(const struct conf *conf, struct conf_errors *errors)
+{
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < conf->listeners_count; i++) {
+		for (uint32_t j = 0; j < conf->listeners[i].binds_count; j++) {
+			if (++total > CONF_BINDS_MAX) {
+				conf_errors_add(errors, conf->listeners[i].binds_lines[j],
+						"too many binds over all listeners; there may be "
+						"%d",
+						CONF_BINDS_MAX);
+				return;
+			}
+			check_bind_unique(conf, i, j, errors);
+		}
+	}
+}
+
+static void check_server_names(const struct conf_upstream *upstream, struct conf_errors *errors)
+{
+	assert(upstream->servers_count <= CONF_SERVERS_MAX);
+	for (uint32_t i = 1; i < upstream->servers_count; i++) {
+		const struct conf_server *server = &upstream->servers[i];
+
+		for (uint32_t j = 0; j < i; j++) {
+			if (strcmp(upstream->servers[j].name, server->name))
+				continue;
+			conf_errors_add(errors, server->line,
+					"server \"%s\" stands in line %d already; give one of "
+					"them another name with name=X",
+					server->name, upstream->servers[j].line);
+			break;
+		}
+	}
+}
+
+static void check_sections(const struct conf *conf, const struct document *document,
+			   struct conf_errors *errors)
+{
+	const struct conf_listener *listener = conf->listeners;
+
+	for (uint32_t i = 0; i < document->sections_count; i++) {
+		const struct section *section = &document->sections[i];
+
+		check_required(document, section, errors);
+		if (section->kind == SECTION_LISTENER)
+			check_listener_limit(conf, document, section, listener++, errors);
+	}
+	assert(listener == conf->listeners + conf->listeners_count);
+}
+
+void checks_run(const struct conf *conf, const struct document *document,
+		struct conf_errors *errors)
+{
+	assert(conf->refs == 1);
+	check_buffer_size(&conf->proxy, document, errors);
+	check_window(&conf->proxy, document, errors);
+	check_workers_share(&conf->proxy, document, errors);
+	check_sections(conf, document, errors);
+	check_binds(conf, errors);
+	for (uint32_t i = 0; i < conf->upstreams_count; i++)
+		check_server_names(&conf->upstreams[i], errors);
+	/* A section that was refused may have been meant as one. */
+	if (conf->listeners_count == 0 && document->sections_refused == 0)
+		conf_errors_add(errors, 0,
+				"there is no listener: write a section [listener NAME] with bind "
+				"and upstream");
+}

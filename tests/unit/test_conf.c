@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * test_conf.c - proxy.ini: what is read, what is refused, and in which words.
+ *
+ * conf/NAME.ini with conf/NAME.expect beside it is a file and every word that is said about it. To
+ * write the expected texts anew after a change of wording, and then read the difference:
+ *
+ *     UPDATE_EXPECT=1 build/tests/unit/test_conf        at the top of the tree
+ *
+ * What can be said of every key alike is in test_conf_keys.c.
+ */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "conf/conf.h"
+#include "conf_helpers.h"
+#include "unit.h"
+
+#define FOLDER "tests/unit/conf"
+#define PATH_LEN_MAX 512
+
+/* ------------------------------------------------------------------ files and their errors */
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+	size_t len = strlen(name);
+
+	return len > strlen(suffix) && !strcmp(name + len - strlen(suffix), suffix);
+}
+
+static void expect_file(const char *name)
+{
+	char path[PATH_LEN_MAX];
+	char expect_path[PATH_LEN_MAX];
+	struct conf_errors errors;
+	struct conf *conf;
+	char *said = NULL;
+	char *expected;
+	size_t len;
+	FILE *out = open_memstream(&said, &len);
+
+	snprintf(path, sizeof(path), "%s/%s", FOLDER, name);
+	snprintf(expect_path, sizeof(expect_path), "%.*s.expect", (int)(strlen(path) - 4), path);
+	conf = conf_load(path, &errors);
+	conf_errors_print(&errors, name, out);
+	fclose(out);
+	CHECK(conf == NULL);
+	CHECK(errors.count > 0);
+	conf_errors_free(&errors);
+	if (getenv("UPDATE_EXPECT")) {
+		FILE *file = fopen(expect_path, "w");
+
+		CHECK(file != NULL);
+		fputs(said, file);
+		fclose(file);
+	}
+	expected = read_text(expect_path);
+	if (strcmp(said, expected))
+		fprintf(stderr, "--- %s\n%s+++ said\n%s", expect_path, expected, said);
+	CHECK(!strcmp(said, expected));
+	free(expected);
+	free(said);
+}
+
+static void each_file_is_refused_in_the_words_beside_it(void)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(FOLDER, &entries, NULL, alphasort);
+	int files = 0;
+
+	CHECK(count > 0);
+	for (int i = 0; i < count; i++) {
+		if (has_suffix(entries[i]->d_name, ".ini")) {
+			expect_file(entries[i]->d_name);
+			files++;
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	CHECK(files >= 9);
+}
+
+static void a_file_that_cannot_be_read_is_an_error_of_the_file(void)
+{
+	static const char *const paths[] = { "no/such/file.ini", "tests", "/dev/zero" };
+	static const char *const words[] = { "cannot be opened: No such file or directory",
+		                             "cannot be read: Is a directory",
+		                             "too large: it may have 1048576 bytes" };
+
+	for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
+		struct conf_errors errors;
+
+		CHECK(conf_load(paths[i], &errors) == NULL);
+		CHECK(errors.count == 1);
+		CHECK(errors.rows[0].line == 0);
+		CHECK(strstr(errors.rows[0].text, words[i]) != NULL);
+		conf_errors_free(&errors);
+	}
+}
+
+/* conf_load() of a text. */
+static struct conf *load_by_file(const char *text, struct conf_errors *errors)
+{
+	char path[] = "/tmp/test_conf.XXXXXX";
+	int fd = mkstemp(path);
+	FILE *file;
+	struct conf *conf;
+
+	CHECK(fd >= 0);
+	file = fdopen(fd, "w");
+	fputs(text, file);
+	fclose(file);
+	conf = conf_load(path, errors);
+	CHECK(!conf || !strcmp(conf->path, path));
+	remove(path);
+	return conf;
+}
+
+static void host_names_are_looked_up_by_load_and_kept_by_load_text(void)
+{
+	static const char text[] = "[listener a]\nbind = localhost:80\nupstream = b\n"
+				   "[upstream b]\nserver = localhost:81\n";
+	struct conf_errors errors;
+	struct conf *conf = load(text);
+
+	CHECK(conf != NULL);
+	CHECK(conf->listeners[0].binds[0].kind == ADDR_NAME);
+	CHECK(conf->upstreams[0].servers[0].addr.kind == ADDR_NAME);
+	conf_unref(conf);
+
+	conf = load_by_file(text, &errors);
+	CHECK(conf != NULL);
+	CHECK(conf->listeners[0].binds[0].kind == ADDR_INET ||
+	      conf->listeners[0].binds[0].kind == ADDR_INET6);
+	CHECK(conf->upstreams[0].servers[0].addr.kind != ADDR_NAME);
+	CHECK(!strcmp(conf->upstreams[0].servers[0].name, "localhost:81"));
+	conf_unref(conf);
+	conf_errors_free(&errors);
+}
+
+/* A name that never exists (RFC 6761 section 6.4); why not depends on the network. */
+static void a_host_that_is_unknown_is_an_error_of_its_line(void)
+{
+	struct conf_errors errors;
+
+	CHECK(!load_by_file("[listener a]\nbind = *:80\nupstream = b\n"
+	                    "[upstream b]\nserver = no-such-host.invalid:81\n",
+	                    &errors));
+	CHECK(errors.count == 1);
+	CHECK(errors.rows[0].line == 5);
+	CHECK(strstr(errors.rows[0].text, "server = no-such-host.invalid:81: ") ==
+	      errors.rows[0].text);
+	conf_errors_free(&errors);
+}
+
+/* ------------------------------------------------------------------ lines */
+
+static void a_text_of_any_line_ends_is_read_alike(void)
+{
+	static const char body[] = "[listener a]\nbind = *:80\nupstream = b\n[upstream b]\n"
+				   "server = 127.0.0.1:81";
+
+	CHECK(says(body, ""));
+	CHECK(says("\xef\xbb\xbf[listener a]\nbind=*:80\nupstream=b\n[upstream b]\nserver=a:81",
+	           ""));
+	CHECK(says(
+		"[listener a]\r\nbind = *:80\r\nupstream = b\r\n[upstream b]\r\nserver = a:81\r\n",
+		""));
+	CHECK(says("[listener a]\rbind = *:80\r", "x.ini:1: control character 0x0d in column 13"));
+	CHECK(says("[proxy]\n\xef\xbb\xbf[listener a]\n", "x.ini:2: "));
+}
+
+static void a_nul_or_control_character_is_refused_with_its_place(void)
+{
+	static const char nul[] = "[proxy]\nworkers = 4\0two\n";
+	static const char utf16[] = "[\0p\0r\0o\0x\0y\0]\0\n\0";
+	char *said = complaints_len(nul, sizeof(nul) - 1);
+
+	CHECK(strstr(said, "x.ini:2: control character 0x00 in column 12") != NULL);
+	free(said);
+	said = complaints_len(utf16, sizeof(utf16) - 1);
+	CHECK(strstr(said, "x.ini:1: control character 0x00 in column 2") != NULL);
+	free(said);
+	CHECK(says("; even in a comment\x1b\n", "x.ini:1: control character 0x1b in column 20"));
+}
+
+/* inih would cut the line at 200 bytes, or at whatever it was built with. */
+static void a_long_line_is_read_whole_or_refused(void)
+{
+	char value[TEXT_MAX + TEXT_MAX];
+	char text[2 * sizeof(value)];
+	struct conf *conf;
+	char *said;
+
+	value[0] = '/';
+	memset(value + 1, 'a', sizeof(value) - 1);
+	snprintf(text, sizeof(text),
+	         "[proxy]\nlog = %.1000s\n[listener a]\nbind = *:80\nupstream = b\n"
+	         "[upstream b]\nserver = a:81\n",
+	         value);
+	conf = load(text);
+	CHECK(conf != NULL);
+	CHECK(strlen(conf->proxy.log) == 1000);
+	conf_unref(conf);
+	snprintf(text, sizeof(text), "[proxy]\n; %.7000s\nlog = %.4094s\nworkers = x\n", value,
+	         value);
+	said = complaints_len(text, strlen(text));
+	CHECK(strstr(said, "x.ini:3: the line is too long: key and value may have 4095 bytes"));
+	CHECK(strstr(said, "x.ini:4: workers"));
+	CHECK(!strstr(said, "x.ini:2:"));
+	free(said);
+}
+
+static void a_comment_needs_a_blank_in_front_of_it(void)
+{
+	char text[TEXT_MAX];
+	struct conf *conf = load(whole(text, "log = /a;b#c ; d # e", "", ""));
+
+	CHECK(conf != NULL);
+	CHECK(!strcmp(conf->proxy.log, "/a;b#c"));
+	conf_unref(conf);
+	conf = load(whole(text, "log = /d\t# e ; f", "", ""));
+	CHECK(conf != NULL);
+	CHECK(!strcmp(conf->proxy.log, "/d"));
+	conf_unref(conf);
+}
+
+/* inih cuts the names of sections at 50 bytes: two that differ behind would be one. */
+static void long_names_of_sections_are_told_apart(void)
+{
+	static const char text[] =
+		"[listener a]\nbind = *:80\n"
+		"upstream = abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghij2\n"
+		"[upstream abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghij1]\n"
+		"server = 127.0.0.1:1\n"
+		"[upstream abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghij2]\n"
+		"server = 127.0.0.1:2\n";
+	struct conf *conf = load(text);
+
+	CHECK(conf != NULL);
+	CHECK(conf->upstreams_count == 2);
+	CHECK(conf->listeners[0].upstream == &conf->upstreams[1]);
+	CHECK(conf->listeners[0].upstream->index == 1);
+	conf_unref(conf);
+}
+
+/* ------------------------------------------------------------------ errors */
+
+static void errors_come_in_the_order_of_lines_and_are_counted_beyond_the_limit(void)
+{
+	char *text = calloc(1, CONF_FILE_MAX);
+	struct conf_errors errors;
+	char *said = NULL;
+	size_t len = 0;
+	FILE *out;
+
+	assert(text);
+	text_append(text, &len, "[listener web]\n[proxy]\n");
+	for (int i = 0; i < CONF_ERRORS_MAX + 50; i++)
+		text_append(text, &len, "key%d = 1\n", i);
+	CHECK(conf_load_text("x.ini", text, len, &errors) == NULL);
+	CHECK(errors.count == CONF_ERRORS_MAX);
+	CHECK(errors.dropped >= 50);
+	for (uint32_t i = 1; i < errors.count; i++)
+		CHECK(errors.rows[i - 1].line <= errors.rows[i].line);
+	out = open_memstream(&said, &len);
+	conf_errors_print(&errors, "x.ini", out);
+	fclose(out);
+	CHECK(strstr(said, "x.ini: and 5") != NULL);
+	free(said);
+	conf_errors_free(&errors);
+	free(text);
+	CHECK(says("[upstream b]\n[listener a]\n[proxy]\nx = 1\n",
+	           "x.ini:1: [upstream b] needs at least one server"));
+}
+
+static void what_has_a_limit_says_so(void)
+{
+	char *text = calloc(1, CONF_FILE_MAX);
+	size_t len = 0;
+	char *said;
+
+	assert(text);
+	text_append(text, &len, "[listener a]\nupstream = b\n");
+	for (int i = 0; i <= CONF_BINDS_MAX; i++)
+		text_append(text, &len, "bind = unix:/%d\n", i);
+	text_append(text, &len, "[upstream b]\n");
+	for (int i = 0; i <= CONF_SERVERS_MAX; i++)
+		text_append(text, &len, "server = unix:/%d\n", i);
+	for (int i = 0; i < 4100; i++)
+		text_append(text, &len, "[upstream c%d]\nserver = a:1\n", i);
+	said = complaints_len(text, len);
+	CHECK(strstr(said, "x.ini:1027: too many binds in [listener a]; there may be 1024"));
+	CHECK(strstr(said, "x.ini:2053: too many servers in [upstream b]; there may be 1024"));
+	CHECK(strstr(said, "too many sections; there may be 4096"));
+	free(said);
+	free(text);
+}
+
+/* ------------------------------------------------------------------ values */
+
+static void what_is_left_out_has_its_default(void)
+{
+	char text[TEXT_MAX];
+	struct conf *conf = load(whole(text, "", "", ""));
+	const struct conf_proxy *proxy = &conf->proxy;
+	const struct conf_listener *listener = &conf->listeners[0];
+	const struct conf_upstream *upstream = &conf->upstreams[0];
+
+	CHECK(proxy->workers == 0);
+	CHECK(proxy->cpu_affinity == AFFINITY_AUTO);
+	CHECK(proxy->cpus == NULL);
+	CHECK(proxy->max_sessions == 16384);
+	CHECK(!proxy->max_sessions_is_set);
+	CHECK(proxy->buffer_memory == 64ull << 20);
+	CHECK(proxy->buffer_size == 16384);
+	CHECK(proxy->session_window == 256u << 10);
+	CHECK(proxy->huge_pages == HUGE_PAGES_TRY);
+	CHECK(proxy->accept == ACCEPT_KERNEL);
+	CHECK(proxy->wait == WAIT_BALANCED);
+	CHECK(proxy->zero_copy_send == ZERO_COPY_AUTO);
+	CHECK(proxy->drain_timeout_ns == 30 * NS_PER_S);
+	CHECK(!strcmp(proxy->log, "stderr"));
+	CHECK(proxy->log_level == LOG_LEVEL_INFO);
+	CHECK(proxy->user == NULL);
+	CHECK(proxy->group == NULL);
+	CHECK(listener->mode == MODE_TCP);
+	CHECK(listener->max_sessions == 0);
+	CHECK(listener->backlog == 4096);
+	CHECK(listener->client_timeout_ns == 300 * NS_PER_S);
+	CHECK(listener->fin_timeout_ns == 30 * NS_PER_S);
+	CHECK(upstream->connect_timeout_ns == 2 * NS_PER_S);
+	CHECK(upstream->server_timeout_ns == 300 * NS_PER_S);
+	CHECK(upstream->retries == 2);
+	CHECK(upstream->servers[0].weight == 1);
+	CHECK(!strcmp(upstream->servers[0].name, "127.0.0.1:81"));
+	conf_unref(conf);
+}
+
+static void every_key_of_proxy_reaches_its_member(void)
+{
+	char text[TEXT_MAX];
+	struct conf *conf =
+		load(whole(text,
+	                   "workers = 3\ncpu_affinity = 6,0-2\nmax_sessions = 16384\n"
+	                   "buffer_memory = 2G\nbuffer_size = 32K\nsession_window = 1M\n"
+	                   "huge_pages = require\naccept = least_sessions\nwait = sqpoll\n"
+	                   "zero_copy_send = off\ndrain_timeout = 1m30s\nlog = /var/log/sluice\n"
+	                   "log_level = debug\nuser = somebody\ngroup = some-group\n",
+	                   "", ""));
+	const struct conf_proxy *proxy = &conf->proxy;
+
+	CHECK(proxy->workers == 3);
+	CHECK(proxy->cpu_affinity == AFFINITY_LIST);
+	CHECK(proxy->cpus_count == 4);
+	CHECK(proxy->cpus[0] == 6 && proxy->cpus[1] == 0 && proxy->cpus[3] == 2);
+	CHECK(proxy->max_sessions == 16384);
+	CHECK(proxy->max_sessions_is_set);
+	CHECK(proxy->buffer_memory == 2ull << 30);
+	CHECK(proxy->buffer_size == 32u << 10);
+	CHECK(proxy->session_window == 1u << 20);
+	CHECK(proxy->huge_pages == HUGE_PAGES_REQUIRE);
+	CHECK(proxy->accept == ACCEPT_LEAST_SESSIONS);
+	CHECK(proxy->wait == WAIT_SQPOLL);
+	CHECK(proxy->zero_copy_send == ZERO_COPY_OFF);
+	CHECK(proxy->drain_timeout_ns == 90 * NS_PER_S);
+	CHECK(!strcmp(proxy->log, "/var/log/sluice"));
+	CHECK(proxy->log_level == LOG_LEVEL_DEBUG);
+	CHECK(!strcmp(proxy->user, "somebody"));
+	CHECK(!strcmp(proxy->group, "some-group"));
+	conf_unref(conf);
+}
+
+static void every_key_of_listener_and_upstream_reaches_its_member(void)
+{
+	struct conf *conf = load("[listener a]\nupstream = c\nbind = [::1]:80\nbind = fd:3\n"
+	                         "mode = tcp\nmax_sessions = 7\nbacklog = 9\nclient_timeout = 1h\n"
+	                         "fin_timeout = 5ms\n"
+	                         "[upstream b]\nserver = unix:/b\n"
+	                         "[upstream c]\nserver = 10.0.0.1:80 weight=0\n"
+	                         "server = host.example:81 name=x weight=256\n"
+	                         "connect_timeout = 10m\nserver_timeout = 24h\nretries = 0\n");
+	const struct conf_listener *listener = &conf->listeners[0];
+	const struct conf_upstream *upstream = listener->upstream;
+
+	CHECK(!strcmp(listener->name, "a"));
+	CHECK(listener->line == 1);
+	CHECK(listener->binds_count == 2);
+	CHECK(listener->binds[0].kind == ADDR_INET6);
+	CHECK(listener->binds[1].kind == ADDR_FD);
+	CHECK(listener->binds_lines[1] == 4);
+	CHECK(listener->mode == MODE_TCP);
+	CHECK(listener->max_sessions == 7);
+	CHECK(listener->backlog == 9);
+	CHECK(listener->client_timeout_ns == 3600 * NS_PER_S);
+	CHECK(listener->fin_timeout_ns == 5 * NS_PER_MS);
+	CHECK(conf->upstreams_count == 2);
+	CHECK(upstream == &conf->upstreams[1]);
+	CHECK(!strcmp(upstream->name, "c"));
+	CHECK(upstream->line == 12);
+	CHECK(upstream->index == 1);
+	CHECK(upstream->servers_count == 2);
+	CHECK(upstream->servers[0].weight == 0);
+	CHECK(!strcmp(upstream->servers[0].name, "10.0.0.1:80"));
+	CHECK(upstream->servers[1].weight == 256);
+	CHECK(!strcmp(upstream->servers[1].name, "x"));
+	CHECK(upstream->servers[1].line == 14);
+	CHECK(upstream->connect_timeout_ns == 600 * NS_PER_S);
+	CHECK(upstream->server_timeout_ns == 24 * 3600 * NS_PER_S);
+	CHECK(upstream->retries == 0);
+	conf_unref(conf);
+}
+
+/* A host name may be longer than a name that somebody chose. */
+static void a_server_is_called_by_its_address_however_long(void)
+{
+	static const char text[] =
+		"[listener a]\nbind = *:80\nupstream = b\n[upstream b]\n"
+		"server = a-rather-long-host.in-a-rather-long-namespace.svc.cluster.local:8080\n";
+	struct conf *conf = load(text);
+
+	CHECK(conf != NULL);
+	CHECK(strlen(conf->upstreams[0].servers[0].name) > CONF_NAME_MAX);
+	CHECK(has_suffix(conf->upstreams[0].servers[0].name, "cluster.local:8080"));
+	conf_unref(conf);
+}
+
+static void a_snapshot_lives_until_its_last_reference(void)
+{
+	char text[TEXT_MAX];
+	struct conf *conf = load(whole(text, "", "", ""));
+
+	CHECK(conf->refs == 1);
+	CHECK(conf_ref(conf) == conf);
+	CHECK(conf->refs == 2);
+	conf_unref(conf);
+	CHECK(conf->refs == 1);
+	CHECK(!strcmp(conf->listeners[0].name, "web"));
+	conf_unref(conf);
+}
