@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * close.c - the end of a session: one reason, then every op home, then the memory back.
+ *
+ * A session that came to its natural end has no receive armed and no send away; closing its sockets
+ * is all that is left, and passes the second end on. Any other end is an abort: both peers see a
+ * reset, and the sockets stay open until every op has come home, since a closed descriptor's number
+ * may be reused while a request still names it.
+ */
+#include "flow_private.h"
+
+const char *const close_reason_names[CLOSE_REASON_COUNT] = {
+	[CLOSE_NONE] = "NONE",
+#define CLOSE_REASON(name, is_error, text) [CLOSE_##name] = #name,
+#include "flow/close_reason.def"
+#undef CLOSE_REASON
+};
+
+const char *const close_reason_texts[CLOSE_REASON_COUNT] = {
+	[CLOSE_NONE] = "open",
+#define CLOSE_REASON(name, is_error, text) [CLOSE_##name] = text,
+#include "flow/close_reason.def"
+#undef CLOSE_REASON
+};
+
+const bool close_reason_is_error[CLOSE_REASON_COUNT] = {
+#define CLOSE_REASON(name, is_error, text) [CLOSE_##name] = is_error,
+#include "flow/close_reason.def"
+#undef CLOSE_REASON
+};
+
+static void release(struct session *session)
+{
+	struct flow *flow = session->flow;
+	struct acceptor *acceptor = session->acceptor;
+	enum side side;
+
+	for (side = SIDE_CLIENT; side < SIDE_COUNT; side++) {
+		relay_drop_queue(&session->relays[side]);
+		if (session->fds[side] >= 0)
+			ring_socket_close(flow->ring, session->fds[side]);
+		session->fds[side] = -1;
+	}
+	session_move(session, SESSION_FREE);
+	counter_sub(&flow->stats.sessions, 1);
+	slab_give(flow->shared->sessions, session);
+	acceptor_session_over(acceptor);
+}
+
+void session_op_home(struct session *session)
+{
+	assert(session->state == SESSION_CLOSE);
+	if (session->connect.away || !relay_home(&session->relays[SIDE_CLIENT]) ||
+	    !relay_home(&session->relays[SIDE_SERVER]))
+		return;
+	release(session);
+}
+
+static void log_end(const struct session *session)
+{
+	const struct conf_listener *listener = session->acceptor->listener;
+
+	log_debug(session->flow->log,
+		  "session=%llu listener=%s server=%s/%s in=%llu out=%llu ms=%llu close=%s",
+		  (unsigned long long)session->id, listener->name, listener->upstream->name,
+		  session->server != NULL ? session->server->conf->name : "-",
+		  (unsigned long long)session->relays[SIDE_CLIENT].bytes,
+		  (unsigned long long)session->relays[SIDE_SERVER].bytes,
+		  (unsigned long long)(flow_now_ms(session->flow) - session->started_ms),
+		  close_reason_names[session->reason]);
+}
+
+static void forget_lists(struct session *session)
+{
+	struct flow *flow = session->flow;
+	enum side side;
+
+	list_remove(&session->dial);
+	wheel_stop(&flow->wheel, &session->timer);
+	for (side = SIDE_CLIENT; side < SIDE_COUNT; side++) {
+		struct relay *relay = &session->relays[side];
+
+		list_remove(&relay->dirty);
+		if (list_linked(&relay->starved)) {
+			list_remove(&relay->starved);
+			counter_sub(&flow->stats.starved, 1);
+		}
+	}
+}
+
+void session_close(struct session *session, enum close_reason reason)
+{
+	struct flow *flow = session->flow;
+	bool natural = reason == CLOSE_CLIENT_FINISHED || reason == CLOSE_SERVER_FINISHED;
+	enum side side;
+
+	assert(reason != CLOSE_NONE);
+	assert(session->state != SESSION_FREE);
+	if (session->state == SESSION_CLOSE)
+		return;
+	if (session->state == SESSION_RELAY)
+		counter_sub(&session->server->stats.server_sessions, 1);
+	session->reason = (uint8_t)reason;
+	forget_lists(session);
+	session_move(session, SESSION_CLOSE);
+	counter_add(&flow->stats.closes[reason], 1);
+	log_end(session);
+	if (session->connect.away)
+		ring_cancel(flow->ring, &session->connect);
+	for (side = SIDE_CLIENT; side < SIDE_COUNT && !natural; side++)
+		if (session->fds[side] >= 0)
+			ring_socket_abort(flow->ring, session->fds[side]);
+	session_op_home(session);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flow.c - one worker's flow: opening it, one turn of it, draining, reports.
+ */
+#include "flow_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+int flow_shared_open(struct flow_shared **out, const struct conf *conf, uint32_t max_sessions,
+		     uint32_t workers)
+{
+	struct flow_shared *shared = calloc(1, sizeof(*shared));
+	int result;
+
+	if (shared == NULL)
+		return -ENOMEM;
+	shared->sessions_max = max_sessions;
+	shared->listeners_count = conf->listeners_count;
+	shared->listener_counts = calloc(conf->listeners_count, sizeof(uint32_t));
+	shared->worker_counts = calloc(workers, sizeof(uint32_t));
+	result = shared->listener_counts == NULL || shared->worker_counts == NULL ?
+			 -ENOMEM :
+			 slab_open(&shared->sessions, max_sessions, sizeof(struct session));
+	if (result < 0) {
+		flow_shared_close(shared);
+		return result;
+	}
+	*out = shared;
+	return 0;
+}
+
+void flow_shared_close(struct flow_shared *shared)
+{
+	if (shared == NULL)
+		return;
+	if (shared->sessions != NULL)
+		slab_close(shared->sessions);
+	free((void *)shared->listener_counts);
+	free((void *)shared->worker_counts);
+	free(shared);
+}
+
+uint32_t flow_shared_sessions(const struct flow_shared *shared)
+{
+	return atomic_load_explicit(&shared->sessions_count, memory_order_relaxed);
+}
+
+uint64_t flow_shared_bytes(const struct flow_shared *shared)
+{
+	return slab_bytes(shared->sessions);
+}
+
+uint32_t flow_session_bytes(void)
+{
+	return sizeof(struct session);
+}
+
+static void lists_init(struct flow *flow)
+{
+	uint32_t i;
+
+	for (i = 0; i < SESSION_STATE_COUNT; i++)
+		list_init(&flow->sessions[i]);
+	list_init(&flow->fresh);
+	list_init(&flow->to_dial);
+	list_init(&flow->dirty);
+	list_init(&flow->starved);
+}
+
+int flow_open(struct flow **out, const struct flow_options *options)
+{
+	const struct conf_proxy *proxy = &options->conf->proxy;
+	struct flow *flow = calloc(1, sizeof(*flow));
+	int result;
+
+	if (flow == NULL)
+		return -ENOMEM;
+	flow->conf = options->conf;
+	flow->shared = options->shared;
+	flow->ring = options->ring;
+	flow->log = options->log;
+	flow->worker_index = options->worker_index;
+	flow->next_worker = options->worker_index;
+	flow->window = proxy->session_window;
+	flow->window_slices = proxy->session_window / proxy->buffer_size;
+	flow->next_id = 1 + ((uint64_t)options->worker_index << 48); /* unique in the process */
+	lists_init(flow);
+	assert(flow->window_slices >= 1);
+	result = slices_open(&flow->slices, flow->ring, options->region, options->region_bytes,
+			     proxy->buffer_size, STREAM_SLICE_BYTES);
+	if (result == 0)
+		result = upstreams_open(&flow->upstreams, flow->conf, flow->worker_index);
+	if (result == 0)
+		result = acceptors_open(flow, options->listen_fds);
+	if (result < 0) {
+		flow_close(flow);
+		return result;
+	}
+	*out = flow;
+	return 0;
+}
+
+void flow_close(struct flow *flow)
+{
+	if (flow == NULL)
+		return;
+	acceptors_close(flow);
+	upstreams_close(flow->upstreams);
+	slices_close(&flow->slices);
+	free(flow);
+}
+
+void flow_set_peers(struct flow *flow, struct flow *const *peers, uint32_t count)
+{
+	assert(count > 0);
+	assert(peers[flow->worker_index] == flow);
+	flow->peers = peers;
+	flow->peers_count = count;
+}
+
+void flow_start(struct flow *flow)
+{
+	assert(flow->peers_count > 0);
+	wheel_init(&flow->wheel, flow_now_ms(flow));
+	slices_top_up(&flow->slices, flow->ring);
+	acceptors_start(flow);
+}
+
+static void dial_all(struct flow *flow)
+{
+	struct list *node;
+
+	while ((node = list_take_first(&flow->to_dial)) != NULL)
+		session_dial(container_of(node, struct session, dial));
+	list_move_all(&flow->to_dial, &flow->fresh);
+}
+
+uint64_t flow_turn(struct flow *flow)
+{
+	uint64_t next_ms;
+
+	(void)wheel_advance(&flow->wheel, flow_now_ms(flow));
+	dial_all(flow);
+	relays_flush(flow);
+	relays_feed_starved(flow);
+	slices_top_up(&flow->slices, flow->ring);
+	counter_set(&flow->stats.slices_free_bytes, slices_home_bytes(&flow->slices));
+	counter_set(&flow->stats.slices_used_peak_bytes, flow->slices.held_bytes_peak);
+	if (CHECKS_FULL)
+		flow_check(flow);
+	if (!list_empty(&flow->to_dial))
+		return 0; /* submit their first receives, and dial right after */
+	next_ms = wheel_next_ms(&flow->wheel);
+	return next_ms == UINT64_MAX ? UINT64_MAX : next_ms * NS_PER_MS;
+}
+
+void flow_drain(struct flow *flow)
+{
+	if (flow->draining)
+		return;
+	flow->draining = true;
+	acceptors_stop(flow);
+}
+
+void flow_cut(struct flow *flow, enum close_reason reason)
+{
+	enum session_state state;
+
+	for (state = SESSION_CONNECT; state < SESSION_CLOSE; state++)
+		while (!list_empty(&flow->sessions[state]))
+			session_close(
+				container_of(flow->sessions[state].next, struct session, link),
+				reason);
+}
+
+bool flow_is_over(const struct flow *flow)
+{
+	return flow->draining && counter_read(&flow->stats.sessions) == 0 && acceptors_home(flow);
+}
+
+struct flow_stats *flow_stats(struct flow *flow)
+{
+	return &flow->stats;
+}
+
+bool flow_server_row(struct flow *flow, uint32_t index, struct upstream_row *row)
+{
+	uint32_t i;
+
+	for (i = 0; i < flow->conf->upstreams_count; i++) {
+		const struct conf_upstream *upstream = &flow->conf->upstreams[i];
+
+		if (index < upstream->servers_count) {
+			row->upstream = upstream;
+			row->server = upstream_server(flow->upstreams, upstream, index);
+			return true;
+		}
+		index -= upstream->servers_count;
+	}
+	return false;
+}
+
+static void dump_session(const struct session *session, uint64_t now_ms, FILE *out)
+{
+	const struct relay *up = &session->relays[SIDE_CLIENT];
+	const struct relay *down = &session->relays[SIDE_SERVER];
+
+	fprintf(out,
+		"    session=%llu age_ms=%llu client_fd=%d server_fd=%d up=%llu queued=%u "
+		"down=%llu queued=%u away=%c%c%c%c%c\n",
+		(unsigned long long)session->id, (unsigned long long)(now_ms - session->started_ms),
+		session->fds[SIDE_CLIENT], session->fds[SIDE_SERVER], (unsigned long long)up->bytes,
+		up->queued_bytes, (unsigned long long)down->bytes, down->queued_bytes,
+		session->connect.away ? 'c' : '-', up->recv.away ? 'r' : '-',
+		up->send.away ? 's' : '-', down->recv.away ? 'r' : '-',
+		down->send.away ? 's' : '-');
+}
+
+void flow_dump(struct flow *flow, FILE *out)
+{
+	enum session_state state;
+
+	fprintf(out, "  worker %u: payload memory held %llu of %llu bytes, starved %llu\n",
+		flow->worker_index, (unsigned long long)flow->slices.held_bytes,
+		(unsigned long long)slices_bytes(&flow->slices),
+		(unsigned long long)counter_read(&flow->stats.starved));
+	for (state = SESSION_CONNECT; state < SESSION_STATE_COUNT; state++) {
+		const struct list *node = flow->sessions[state].next;
+		int shown = 0;
+
+		fprintf(out, "   %s: %u sessions\n", session_state_names[state],
+			flow->sessions_count[state]);
+		for (; node != &flow->sessions[state] && shown < 5; node = node->next, shown++)
+			dump_session(container_of(node, struct session, link), flow_now_ms(flow),
+				     out);
+	}
+}
+
+void flow_check(struct flow *flow)
+{
+	enum session_state state;
+	uint64_t sessions = 0;
+
+	slices_check(&flow->slices);
+	for (state = SESSION_CONNECT; state < SESSION_STATE_COUNT; state++) {
+		uint32_t count = 0;
+		struct list *node;
+
+		for (node = flow->sessions[state].next; node != &flow->sessions[state];
+		     node = node->next) {
+			struct session *session = container_of(node, struct session, link);
+
+			assert(session->state == state);
+			session_check(session);
+			relay_check(&session->relays[SIDE_CLIENT]);
+			relay_check(&session->relays[SIDE_SERVER]);
+			count++;
+		}
+		assert(count == flow->sessions_count[state]);
+		sessions += count;
+	}
+	assert(sessions == counter_read(&flow->stats.sessions));
+}
+
+uint64_t flow_home_bytes(const struct flow *flow)
+{
+	return slices_home_bytes(&flow->slices);
+}
+
+uint64_t flow_region_bytes(const struct flow *flow)
+{
+	return slices_bytes(&flow->slices);
+}

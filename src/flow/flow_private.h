@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flow_private - what the files of src/flow share about one worker's flow.
+ */
+#ifndef FLOW_PRIVATE_H
+#define FLOW_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/slab.h"
+#include "base/wheel.h"
+#include "flow/flow.h"
+#include "session.h"
+#include "slices.h"
+#include "upstream/upstream.h"
+
+struct flow_shared {
+	struct slab *sessions;
+	uint32_t sessions_max;
+	uint32_t listeners_count;
+	_Atomic uint32_t sessions_count;
+	_Atomic uint32_t *listener_counts; /* sessions per listener, over all workers */
+	_Atomic uint32_t *worker_counts;   /* sessions per worker, hand-overs under way included */
+};
+
+/*
+ * An acceptor is one bind of one listener, as one worker sees it.
+ *
+ *   OFF      another worker accepts for this one, or accepting is over.
+ *   ARMED    an accept is away.
+ *   PAUSED   max_sessions is reached: connections wait in the backlog. Looked at again whenever a
+ *            session of this worker ends, and every ACCEPT_LOOK_MS for those of others.
+ *   BACKOFF  no descriptor was left: tried again after ACCEPT_BACKOFF_MS.
+ *   STOPPED  draining: the accept was asked to end; the socket is closed when it has.
+ */
+enum acceptor_state {
+	ACCEPTOR_OFF,
+	ACCEPTOR_ARMED,
+	ACCEPTOR_PAUSED,
+	ACCEPTOR_BACKOFF,
+	ACCEPTOR_STOPPED,
+};
+
+struct acceptor {
+	struct op accept;
+	struct op handed; /* permanently away: other workers post descriptors to it */
+	struct flow *flow;
+	const struct conf_listener *listener;
+	uint32_t listener_index;
+	uint32_t index; /* over all binds */
+	int fd;
+	uint8_t state;
+	bool many; /* the accept that is away is multishot */
+	uint64_t
+		zero_copy_after_ms; /* zero-copy sends to its clients do not pay before this time */
+};
+
+/* A descriptor on its way to another worker. */
+struct handover {
+	struct op sent;
+	struct list link;
+	struct acceptor *acceptor;
+	uint32_t worker;
+	int fd;
+};
+
+/* Accepted at the limit: as good as in the backlog, but for the descriptor. */
+struct parked {
+	struct acceptor *acceptor;
+	int fd;
+};
+
+#define HANDOVERS_MAX 256
+#define PARKED_MAX 64
+#define ACCEPT_LOOK_MS 50
+#define ACCEPT_BACKOFF_MS 100
+#define STREAM_SLICE_BYTES (256u * 1024)
+
+struct flow {
+	/* configuration */
+	const struct conf *conf;
+	struct flow_shared *shared;
+	struct ring *ring;
+	struct log *log;
+	struct upstreams *upstreams;
+	uint32_t worker_index;
+	uint32_t window;        /* bytes */
+	uint32_t window_slices; /* the same in small slices */
+	struct flow *const *peers;
+	uint32_t peers_count;
+	/* state */
+	bool draining;
+	uint32_t next_worker; /* accept = round_robin */
+	uint64_t next_id;
+	struct wheel wheel;
+	struct timer accept_timer;
+	struct slices slices;
+	struct list sessions[SESSION_STATE_COUNT];
+	uint32_t sessions_count[SESSION_STATE_COUNT];
+	struct list fresh; /* accepted in this turn: dial in the next, bytes may be in hand then */
+	struct list to_dial; /* dial at the end of this turn */
+	struct list dirty;
+	struct list starved;
+	struct acceptor *acceptors;
+	uint32_t acceptors_count;
+	struct parked parked[PARKED_MAX];
+	uint32_t parked_count;
+	struct list handovers_free;
+	struct handover handovers[HANDOVERS_MAX];
+	struct flow_stats stats;
+};
+
+static inline uint64_t flow_now_ms(const struct flow *flow)
+{
+	return ring_now_ms(flow->ring);
+}
+
+/* accept.c */
+int acceptors_open(struct flow *flow, const int *listen_fds);
+void acceptors_start(struct flow *flow);
+void acceptors_stop(struct flow *flow);
+bool acceptors_home(const struct flow *flow);
+void acceptors_close(struct flow *flow);
+/* A session of this worker is over: its place is free. */
+void acceptor_session_over(struct acceptor *acceptor);
+
+/* relay.c */
+void relays_flush(struct flow *flow);
+void relays_feed_starved(struct flow *flow);
+
+#endif

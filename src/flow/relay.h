@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * relay - carry bytes one way, from one socket (the source) to the other (the target).
+ *
+ *      source --recv--> [ oldest | .. | newest ] --send--> target
+ *                        \___ at most window bytes ___/
+ *
+ * A session runs two of them, which share nothing but the session; relay.c never asks which one it
+ * serves, only which side is its source.
+ *
+ *                        end of the source          queue empty: FIN passed on
+ *        OPEN --------------------> ENDED ---------------------------> FINISHED
+ *          |                          |
+ *          | source reset             |                 queue empty: session_close()
+ *          +------------> RESET ------+------------------------------------> ..
+ *          |                          |
+ *          '--------------------------+--> BROKEN   the target takes no more: what comes is
+ *             sending failed                        dropped, nothing more is received
+ *
+ * A slice has exactly one owner at any moment:
+ *
+ *      buffer ring --(receive completes)--> relay --(send submitted)--> kernel
+ *           ^                                                             |
+ *           '-----------------(last completion of that send)--------------'
+ *
+ * Invariants, asserted by relay_check():
+ *
+ *   (1) At most one send is away. Two on one socket may complete short or out of order and tear the
+ *       stream, so all that is queued is sent as one vector instead.
+ *   (2) queued_bytes is the length of the queue. A receive is armed only against the room that the
+ *       window leaves, and only up to that room (within one slice: see ring_recv()).
+ *   (3) slices_count never exceeds window_slices by more than what one multishot receive delivers
+ *       before its cancellation takes effect.
+ *   (4) The target is half-closed only after the source's end was seen and the queue is empty.
+ *   (5) A relay waits in the starved list only while no receive is away.
+ *
+ * (2) is all the flow control there is: when we stop receiving, the kernel's receive buffer fills,
+ * TCP closes its window and the sender waits.
+ *
+ * Small slices and a multishot receive serve a direction that is interactive. When whole slices
+ * keep coming it streams: one-shot receives of large slices that wait until the socket has
+ * something (POLL_FIRST), so that each takes a lot. A stream that brings little becomes interactive
+ * again.
+ */
+#ifndef FLOW_RELAY_H
+#define FLOW_RELAY_H
+
+#include "base/list.h"
+#include "ring/op.h"
+#include "slices.h"
+
+enum side { SIDE_CLIENT, SIDE_SERVER, SIDE_COUNT };
+
+enum relay_state {
+	RELAY_OPEN,
+	RELAY_ENDED,
+	RELAY_RESET,
+	RELAY_BROKEN,
+	RELAY_FINISHED,
+	RELAY_STATE_COUNT,
+};
+
+struct relay {
+	struct op recv;
+	struct op send;
+	struct list dirty;   /* in flow->dirty: flush me at the end of the turn */
+	struct list starved; /* in flow->starved: no slice was free */
+	uint64_t bytes;      /* received */
+	uint32_t oldest;     /* slices, linked by next */
+	uint32_t newest;
+	uint32_t slices_count;
+	uint32_t queued_bytes;
+	uint32_t sending_bytes; /* of the send that is away */
+	int32_t sent_result;    /* zero-copy: the result, kept until the memory is free */
+	uint8_t side;           /* the source */
+	uint8_t state;
+	uint8_t full_streak; /* whole small slices in a row: is it a stream? */
+	uint8_t recv_class;  /* of the receive that is away */
+	bool recv_many;      /* the receive that is away is multishot */
+	bool streaming;
+	bool nonempty;   /* the last receive left something in the socket */
+	bool cancelling; /* the receive was asked to end */
+};
+
+struct session;
+
+void relay_init(struct relay *relay, enum side source);
+void on_recv(struct op *op, int result, uint32_t flags);
+void on_send(struct op *op, int result, uint32_t flags);
+
+/* Flush at the end of this turn. */
+void relay_mark(struct relay *relay);
+/* Send what is queued, receive what there is room for, pass on an end. May close the session. */
+void relay_flush(struct relay *relay);
+/* The queue as a vector of at most RING_VECTOR_MAX parts, to be sent now; its length. */
+uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MAX]);
+/* Give back every slice of the queue. No send is away. */
+void relay_drop_queue(struct relay *relay);
+void relay_check(struct relay *relay);
+
+static inline bool relay_home(const struct relay *relay)
+{
+	return !relay->recv.away && !relay->send.away;
+}
+
+#endif

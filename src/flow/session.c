@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * session.c - states of a session and its time limits. The picture is in session.h.
+ *
+ * Each session has one timer. Activity only stores a time; when the timer fires and the session
+ * was active since, it is set again for the rest, so a busy session costs a timer event per
+ * timeout and not per message.
+ */
+#include "flow_private.h"
+
+#include "base/clock.h"
+
+const char *const session_state_names[SESSION_STATE_COUNT] = { "FREE", "CONNECT", "RELAY",
+							       "CLOSE" };
+
+/* state_next[from] is the set of states that may follow: the picture, one row per box. */
+#define TO(state) (1u << SESSION_##state)
+static const uint8_t state_next[SESSION_STATE_COUNT] = {
+	[SESSION_FREE] = TO(CONNECT),
+	[SESSION_CONNECT] = TO(RELAY) | TO(CLOSE),
+	[SESSION_RELAY] = TO(CLOSE),
+	[SESSION_CLOSE] = TO(FREE),
+};
+#undef TO
+static_assert(SESSION_STATE_COUNT <= 8, "state_next packs the set into a byte");
+
+static bool ops_home(const struct session *session)
+{
+	return !session->connect.away && relay_home(&session->relays[SIDE_CLIENT]) &&
+	       relay_home(&session->relays[SIDE_SERVER]);
+}
+
+/* The picture's promises, executable. */
+void session_check(const struct session *session)
+{
+	switch ((enum session_state)session->state) {
+	case SESSION_FREE:
+		assert(session->fds[SIDE_CLIENT] == -1);
+		assert(session->fds[SIDE_SERVER] == -1);
+		assert(ops_home(session));
+		assert(!timer_is_set(&session->timer));
+		return;
+	case SESSION_CONNECT:
+		assert(session->fds[SIDE_CLIENT] >= 0);
+		assert(session->reason == CLOSE_NONE);
+		assert(!session->relays[SIDE_SERVER].recv.away);
+		assert(!session->relays[SIDE_SERVER].send.away);
+		return;
+	case SESSION_RELAY:
+		assert(session->fds[SIDE_CLIENT] >= 0);
+		assert(session->fds[SIDE_SERVER] >= 0);
+		assert(session->reason == CLOSE_NONE);
+		assert(session->server != NULL);
+		assert(!session->connect.away);
+		return;
+	case SESSION_CLOSE:
+		assert(session->reason != CLOSE_NONE);
+		assert(!list_linked(&session->dial));
+		return;
+	case SESSION_STATE_COUNT:
+		break;
+	}
+	unreachable();
+}
+
+/* The only place that writes session->state. */
+void session_move(struct session *session, enum session_state next)
+{
+	struct flow *flow = session->flow;
+
+	assert(state_next[session->state] & (1u << next));
+	if (session->state != SESSION_FREE) {
+		list_remove(&session->link);
+		flow->sessions_count[session->state]--;
+	}
+	session->state = (uint8_t)next;
+	if (next != SESSION_FREE) {
+		list_push(&flow->sessions[next], &session->link);
+		flow->sessions_count[next]++;
+	}
+	session_check(session);
+}
+
+static uint64_t timeout_ms(uint64_t timeout_ns)
+{
+	return (timeout_ns + NS_PER_MS - 1) / NS_PER_MS;
+}
+
+static bool half_closed(const struct session *session)
+{
+	return session->relays[SIDE_CLIENT].state != RELAY_OPEN ||
+	       session->relays[SIDE_SERVER].state != RELAY_OPEN;
+}
+
+uint64_t session_deadline_ms(const struct session *session, enum close_reason *reason)
+{
+	const struct conf_listener *listener = session->acceptor->listener;
+	const uint64_t *active = session->active_ms;
+	uint64_t client, server, fin;
+
+	client = active[SIDE_CLIENT] + timeout_ms(listener->client_timeout_ns);
+	*reason = CLOSE_CLIENT_TIMEOUT;
+	if (session->state != SESSION_RELAY) /* the dial has a deadline of its own */
+		return client;
+	server = active[SIDE_SERVER] + timeout_ms(listener->upstream->server_timeout_ns);
+	if (server < client) {
+		client = server;
+		*reason = CLOSE_SERVER_TIMEOUT;
+	}
+	if (half_closed(session)) {
+		fin = active[SIDE_CLIENT] > active[SIDE_SERVER] ? active[SIDE_CLIENT] :
+								  active[SIDE_SERVER];
+		fin += timeout_ms(listener->fin_timeout_ns);
+		if (fin < client) {
+			client = fin;
+			*reason = CLOSE_FIN_TIMEOUT;
+		}
+	}
+	return client;
+}
+
+void session_retime(struct session *session)
+{
+	enum close_reason reason;
+	uint64_t deadline = session_deadline_ms(session, &reason);
+
+	if (!timer_is_set(&session->timer) || session->timer.deadline_ms > deadline)
+		wheel_set(&session->flow->wheel, &session->timer, deadline);
+}
+
+static void on_timer(struct timer *timer)
+{
+	struct session *session = container_of(timer, struct session, timer);
+	struct flow *flow = session->flow;
+	enum close_reason reason;
+	uint64_t deadline;
+
+	assert(session->state != SESSION_FREE);
+	if (session->state == SESSION_CLOSE)
+		return;
+	deadline = session_deadline_ms(session, &reason);
+	if (deadline <= flow_now_ms(flow))
+		session_close(session, reason);
+	else
+		wheel_set(&flow->wheel, timer, deadline);
+}
+
+void session_start(struct flow *flow, struct acceptor *acceptor, struct session *session, int fd)
+{
+	uint64_t now = flow_now_ms(flow);
+
+	*session = (struct session){ .flow = flow,
+				     .acceptor = acceptor,
+				     .id = flow->next_id++,
+				     .fds = { [SIDE_CLIENT] = fd, [SIDE_SERVER] = -1 },
+				     .started_ms = now,
+				     .active_ms = { now, now },
+				     .first_end = -1 };
+	list_init(&session->link);
+	list_init(&session->dial);
+	relay_init(&session->relays[SIDE_CLIENT], SIDE_CLIENT);
+	relay_init(&session->relays[SIDE_SERVER], SIDE_SERVER);
+	op_init(&session->connect, on_connect);
+	timer_init(&session->timer, on_timer);
+	session_move(session, SESSION_CONNECT);
+	counter_add(&flow->stats.sessions_total, 1);
+	counter_add(&flow->stats.sessions, 1);
+	session_retime(session);
+	relay_mark(&session->relays[SIDE_CLIENT]);
+	session_dial_later(session, true);
+}
