@@ -30,10 +30,10 @@
 struct histogram {
 	uint64_t *counts; /* borrowed from the caller of histogram_init() until the end */
 	uint32_t slots_count;
-	uint64_t highest; /* as given; values up to the last slot's end are recorded */
+	uint64_t highest; /* as given; values up to the end of the last slot are recorded */
 	uint64_t total;   /* values recorded */
-	uint64_t min;     /* as recorded, not rounded; 0 is not considered, it has a slot to itself */
-	uint64_t max;     /* the same; 0 when nothing is recorded */
+	uint64_t min;     /* in the lowest slot in use; UINT64_MAX: none is */
+	uint64_t max;     /* in the highest slot in use; 0: none is */
 };
 
 /* How many counts histogram_init() needs for values up to highest (HIGHEST_MIN .. HIGHEST_MAX). */

@@ -4,7 +4,8 @@
  *
  * A line is `2026-01-31T12:00:00.123Z level text`; to syslog only the text, with its priority.
  * A line is written by one write(2), so lines of several threads never mix. A line longer than
- * LOG_LINE_MAX is cut and ends in "...".
+ * LOG_LINE_MAX, its newline included, is cut and ends in "...". Control characters in the text
+ * become spaces, so that what a peer sent cannot forge a line.
  *
  * A log is a value passed down, not a global, so that two proxies fit in one process.
  */

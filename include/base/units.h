@@ -19,7 +19,8 @@ bool units_parse_number(const char *text, uint64_t *value);
 bool units_parse_size(const char *text, uint64_t *bytes);
 bool units_parse_duration(const char *text, uint64_t *ns);
 
-/* Shortest exact text ("64M", "1m30s", "0"); returns text. */
+/* Shortest exact text ("64M", "1m30s", "0"), which the parsers read back; what is less than a us is
+ * shown in ns, which they do not. Returns text. */
 #define UNITS_TEXT_MAX 48
 const char *units_format_size(char text[UNITS_TEXT_MAX], uint64_t bytes);
 const char *units_format_duration(char text[UNITS_TEXT_MAX], uint64_t ns);

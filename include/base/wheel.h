@@ -5,10 +5,13 @@
  *   level 0    64 slots of   1 tick          one tick is WHEEL_TICK_MS milliseconds
  *   level 1    64 slots of  64 ticks         timers of a slot move down a level when the wheel
  *   level 2    64 slots of 4,096 ticks       reaches it
- *   level 3    64 slots of 262,144 ticks     (16,777,216 ticks: over 37 hours; later is clamped)
+ *   level 3    64 slots of 262,144 ticks     (16,777,216 ticks: over 37 hours)
+ *
+ * A deadline that is farther away waits in the farthest slot, and is placed again from there.
  *
  * Invariants:
- *   (1) A timer is set exactly when its node is linked, and then it is in one slot.
+ *   (1) A timer is set exactly when its node is linked, and then it is in one slot, or among those
+ *       that the wheel_advance() at work is about to fire.
  *   (2) A timer never fires before its deadline, and at most one tick after it, provided
  *       wheel_advance() is called by then.
  *   (3) A timer is stopped before its fire function runs, which may set it again.
@@ -37,7 +40,7 @@ struct timer {
 
 struct wheel {
 	uint64_t now_tick;
-	uint64_t occupied[WHEEL_LEVELS]; /* bit per slot that may hold timers */
+	uint64_t occupied[WHEEL_LEVELS]; /* bit per slot that may hold timers; 0: it holds none */
 	uint32_t timers_count;
 	struct list slots[WHEEL_LEVELS][WHEEL_SLOTS];
 };

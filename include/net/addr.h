@@ -2,7 +2,8 @@
 /*
  * addr - a socket address as a value, and its text.
  *
- *   192.0.2.7:80      IPv4                 [2001:db8::1]:80     IPv6
+ *   192.0.2.7:80      IPv4                 [2001:db8::1]:80     IPv6; [fe80::1%2]:80 with the
+ *                                                               number of its interface
  *   *:80              any address: one dual-stack IPv6 socket, IPv4 where IPv6 is off
  *   unix:/run/app     unix socket          unix:@name           abstract unix socket
  *   fd:3              an inherited descriptor (bind only)
@@ -49,13 +50,14 @@ bool addr_parse(struct addr *addr, const char *text, const char **reason);
  * first address. Other kinds are left alone. Returns false with *reason set when there is none. */
 bool addr_resolve(struct addr *addr, const char **reason);
 
-/* From what the kernel returned (accept, getpeername). */
+/* From what the kernel returned (accept, getpeername). Other families give NONE. */
 void addr_from_sockaddr(struct addr *addr, const struct sockaddr *sockaddr, socklen_t len);
 
 /* Text in the same form that addr_parse() reads; an IPv4-mapped IPv6 address is shown as IPv4; an
- * unnamed unix peer as "unix:". Returns text. */
+ * unnamed unix peer as "unix:"; NONE as "none". Returns text. */
 const char *addr_format(char text[ADDR_TEXT_MAX], const struct addr *addr);
 
+/* The same address? IPv4 and the same address mapped into IPv6 are; [::]:80 and *:80 are not. */
 bool addr_equal(const struct addr *a, const struct addr *b);
 
 #endif

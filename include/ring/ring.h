@@ -107,6 +107,8 @@ void ring_accept(struct ring *ring, struct op *op, int fd, bool many);
 
 #define RING_RECV_MANY (1u << 0)       /* keep receiving until limit_bytes have come, or an end */
 #define RING_RECV_POLL_FIRST (1u << 1) /* nothing is expected yet: do not try before polling */
+/* MANY together with POLL_FIRST only on TCP: on unix sockets the kernel (seen on 6.18) then loses an
+ * end that was already behind the data when the receive was armed, for good. */
 
 /* Receive into provided buffers of a group. MANY needs the kernel's credit-limited multishot
  * receive (features->recv_credit) and is otherwise taken as one receive. limit_bytes bounds one

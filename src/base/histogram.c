@@ -20,7 +20,7 @@
 #define SLOT_BITS 11u /* ceil(log2(2 * 10^3)) */
 #define BUCKET_SLOTS (1u << SLOT_BITS)
 #define HALF_SLOTS (BUCKET_SLOTS / 2)
-#define BUCKETS_MAX 53u /* up to 2^63 - 1 */
+#define BUCKETS_MAX 53u /* a value has at most 64 bits */
 
 static_assert(BUCKET_SLOTS >= 2 * 1000, "three significant digits");
 
@@ -104,7 +104,7 @@ bool histogram_record_many(struct histogram *histogram, uint64_t value, uint64_t
 	histogram->counts[index] += count;
 	histogram->total += count;
 	assert(histogram->total >= count);
-	if (value != 0 && value < histogram->min)
+	if (value < histogram->min)
 		histogram->min = value;
 	if (value > histogram->max)
 		histogram->max = value;
@@ -116,6 +116,7 @@ bool histogram_record(struct histogram *histogram, uint64_t value)
 	return histogram_record_many(histogram, value, 1);
 }
 
+/* A slot's lowest value stands for all of them: what is read back is a slot anyway. */
 uint64_t histogram_merge(struct histogram *to, const struct histogram *from)
 {
 	uint64_t dropped = 0;
@@ -124,25 +125,10 @@ uint64_t histogram_merge(struct histogram *to, const struct histogram *from)
 	for (uint32_t i = 0; i < from->slots_count; i++) {
 		uint64_t count = from->counts[i];
 
-		if (count == 0)
-			continue;
-		if (i >= to->slots_count) {
+		if (count > 0 && !histogram_record_many(to, histogram_slot_lowest(i), count))
 			dropped += count;
-			continue;
-		}
-		to->counts[i] += count;
-		to->total += count;
 	}
 	assert(dropped <= from->total);
-	/* Exact values, where the slots did not take them: they fall into slots that were added. */
-	if (from->min < to->min && histogram_index(from->min) < to->slots_count)
-		to->min = from->min;
-	if (from->max > to->max && histogram_index(from->max) < to->slots_count)
-		to->max = from->max;
-	else if (dropped > 0)
-		for (uint32_t i = to->slots_count; i-- > histogram_index(to->max) + 1;)
-			if (to->counts[i] > 0)
-				to->max = histogram_slot_highest(i);
 	return dropped;
 }
 
@@ -162,7 +148,8 @@ uint64_t histogram_value_at_percentile(const struct histogram *histogram, double
 	for (uint32_t i = 0; i < histogram->slots_count; i++) {
 		cumulative += histogram->counts[i];
 		if (cumulative >= wanted)
-			return percentile > 0 ? histogram_slot_highest(i) : histogram_slot_lowest(i);
+			return percentile > 0 ? histogram_slot_highest(i)
+			                      : histogram_slot_lowest(i);
 	}
 	unreachable();
 	return 0;
@@ -170,7 +157,7 @@ uint64_t histogram_value_at_percentile(const struct histogram *histogram, double
 
 uint64_t histogram_min(const struct histogram *histogram)
 {
-	if (histogram->total == 0 || histogram->counts[0] > 0)
+	if (histogram->total == 0)
 		return 0;
 	assert(histogram->min != UINT64_MAX);
 	return histogram_slot_lowest(histogram_index(histogram->min));
@@ -271,24 +258,21 @@ static double percentile_after(double percentile, uint32_t ticks)
 
 bool histogram_next_percentile(struct histogram_walk *walk, uint32_t ticks)
 {
-	const struct histogram *histogram = walk->histogram;
+	bool moved = true;
 
 	assert(ticks > 0);
 	if (walk->finished)
 		return false;
-	if (!walk->started && !walk_step(walk)) {
-		walk->finished = true;
-		return false;
-	}
-	while (walk_share(walk) < walk->next_percentile)
-		if (!walk_step(walk))
-			break;
-	if (walk->cumulative == histogram->total) {
-		/* The last slot takes all percentiles that are left, as one line. */
+	if (walk->cumulative == walk->histogram->total) {
+		/* The last slot was shown for the percentile that reached it; now for the rest. */
 		walk->percentile = 100;
 		walk->finished = true;
-		return true;
+		return walk->started;
 	}
+	if (!walk->started)
+		moved = walk_step(walk);
+	while (moved && walk_share(walk) < walk->next_percentile)
+		moved = walk_step(walk);
 	walk->percentile = walk->next_percentile;
 	walk->next_percentile = percentile_after(walk->next_percentile, ticks);
 	return true;

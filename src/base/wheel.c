@@ -105,7 +105,8 @@ static void wheel_check(const struct wheel *wheel)
 
 			if (!list_empty(slot))
 				assert(wheel->occupied[level] >> index & 1);
-			for (const struct list *node = slot->next; node != slot; node = node->next) {
+			for (const struct list *node = slot->next; node != slot;
+			     node = node->next) {
 				assert(node->next->prev == node);
 				count++;
 			}

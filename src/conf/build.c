@@ -68,6 +68,7 @@ static void build_reference(struct conf *conf, struct conf_listener *listener,
 	const char *names[DOCUMENT_SECTIONS_MAX];
 	const char *meant;
 
+	assert(entry->line > listener->line);
 	assert(conf->upstreams_count <= DOCUMENT_SECTIONS_MAX);
 	for (uint32_t i = 0; i < conf->upstreams_count; i++) {
 		names[i] = conf->upstreams[i].name;
@@ -97,8 +98,8 @@ static bool server_addr_usable(const struct addr *addr, const char *text, int li
 	conf_errors_add(errors, line,
 			"server = %.*s: %s; it must be host:port, [v6]:port or unix:/path",
 			CONF_QUOTE, text,
-			addr->kind == ADDR_ANY ? "* is no address to connect to"
-					       : "a descriptor cannot be connected");
+			addr->kind == ADDR_ANY ? "* is no address to connect to" :
+						 "a descriptor cannot be connected");
 	return false;
 }
 
@@ -308,9 +309,9 @@ static bool build_sections(struct conf *conf, const struct document *document,
 		return false;
 	for (uint32_t i = 0; i < document->sections_count; i++) {
 		const struct section *section = &document->sections[i];
-		void *target = section->kind == SECTION_PROXY      ? (void *)&conf->proxy
-			       : section->kind == SECTION_LISTENER ? (void *)listener++
-								   : (void *)upstream++;
+		void *target = section->kind == SECTION_PROXY    ? (void *)&conf->proxy :
+			       section->kind == SECTION_LISTENER ? (void *)listener++ :
+								   (void *)upstream++;
 
 		if (!build_section(conf, document, section, target, errors))
 			return false;

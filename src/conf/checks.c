@@ -195,6 +195,7 @@ static void check_server_names(const struct conf_upstream *upstream, struct conf
 	for (uint32_t i = 1; i < upstream->servers_count; i++) {
 		const struct conf_server *server = &upstream->servers[i];
 
+		assert(server->name[0] != '\0');
 		for (uint32_t j = 0; j < i; j++) {
 			if (strcmp(upstream->servers[j].name, server->name))
 				continue;

@@ -22,8 +22,8 @@ bool document_init(struct document *document, size_t text_len)
 	assert(text_len < UINT32_MAX);
 	memset(document, 0, sizeof(*document));
 	document->entries_max = (uint32_t)most;
-	document->sections_max = most < DOCUMENT_SECTIONS_MAX ? (uint32_t)most
-							      : DOCUMENT_SECTIONS_MAX;
+	document->sections_max = most < DOCUMENT_SECTIONS_MAX ? (uint32_t)most :
+								DOCUMENT_SECTIONS_MAX;
 	document->text_size = text_len + 1;
 	document->entries = calloc(document->entries_max, sizeof(document->entries[0]));
 	document->sections = calloc(document->sections_max, sizeof(document->sections[0]));
@@ -46,6 +46,8 @@ bool document_name_valid(const char *name, const char *what, int line, struct co
 {
 	size_t len = strlen(name);
 
+	assert(*what);
+	assert(line > 0);
 	for (size_t i = 0; i < len; i++) {
 		if (isalnum((unsigned char)name[i]) || strchr("_-.", name[i]))
 			continue;
@@ -109,6 +111,8 @@ static void section_check_unique(const struct document *document, const struct s
 {
 	bool is_proxy = section->kind == SECTION_PROXY;
 
+	assert(section->line > 0);
+	assert(section < document->sections + document->sections_count);
 	if (!is_proxy && section->name[0] == '\0')
 		return;
 	for (const struct section *other = document->sections; other < section; other++) {
@@ -237,6 +241,7 @@ void document_add_entry(struct document *document, const char *name, const char 
 	}
 	if (document->place == DOCUMENT_ASTRAY)
 		return;
+	assert(document->place == DOCUMENT_INSIDE);
 	assert(document->sections_count > 0);
 	kind = document->sections[document->sections_count - 1].kind;
 	key = keys_find(kind, name);
@@ -254,6 +259,7 @@ const struct entry *document_find(const struct document *document, const struct 
 	const struct conf_key *key = keys_find(section->kind, name);
 
 	assert(key);
+	assert(section->entries_first + section->entries_count <= document->entries_count);
 	for (uint32_t i = 0; i < section->entries_count; i++) {
 		const struct entry *entry = &document->entries[section->entries_first + i];
 

@@ -48,6 +48,7 @@ void conf_errors_add_memory(struct conf_errors *errors)
 /* Insertion sort: it is stable, and there are at most CONF_ERRORS_MAX. */
 void conf_errors_sort(struct conf_errors *errors)
 {
+	assert(errors->count <= CONF_ERRORS_MAX);
 	for (uint32_t i = 1; i < errors->count; i++) {
 		struct conf_error moved = errors->rows[i];
 		uint32_t to = i;
@@ -61,6 +62,7 @@ void conf_errors_sort(struct conf_errors *errors)
 void conf_errors_print(const struct conf_errors *errors, const char *path, FILE *out)
 {
 	assert(path);
+	assert(out);
 	for (uint32_t i = 0; i < errors->count; i++) {
 		const struct conf_error *error = &errors->rows[i];
 

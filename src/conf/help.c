@@ -17,7 +17,7 @@
 #include "keys.h"
 
 #define HELP_COLUMNS 78
-#define HELP_INDENT  4
+#define HELP_INDENT 4
 
 static const char *const type_names[KEY_TYPE_COUNT] = {
 	[KEY_NUMBER] = "whole number",

@@ -98,6 +98,8 @@ static struct span reader_take_line(struct reader *reader)
 	assert(reader->at < reader->end);
 	reader->at = feed ? feed + 1 : reader->end;
 	reader->line++;
+	assert(reader->at <= reader->end);
+	assert(!memchr(line.start, '\n', line.len));
 	if (line.len > 0 && line.start[line.len - 1] == '\r')
 		line.len--;
 	return line;
@@ -309,6 +311,7 @@ void reader_read(struct document *document, const char *text, size_t len,
 	};
 	size_t mark_len = sizeof(byte_order_mark) - 1;
 
+	assert(text);
 	assert(document->place == DOCUMENT_BEFORE);
 	pthread_once(&tune_once, reader_tune);
 	if (len >= mark_len && !memcmp(text, byte_order_mark, mark_len))

@@ -297,6 +297,7 @@ static uint32_t cpus_parse(const struct value *value, uint16_t cpus[CONF_CPUS_MA
 			seen[first] = true;
 			cpus[count++] = (uint16_t)first;
 		}
+		assert(count > 0);
 		if (*at == '\0')
 			return count;
 		assert(*at == ',');
@@ -346,6 +347,7 @@ bool value_set(const struct conf_key *key, const char *text, int line, void *tar
 	};
 	struct value value = { .key = key, .text = text, .line = line, .errors = errors };
 
+	assert(*text);
 	assert(key->type < KEY_TYPE_COUNT);
 	assert(setters[key->type]);
 	return setters[key->type](&value, target);

@@ -244,6 +244,12 @@ static uint32_t room(const struct flow *flow, const struct relay *relay)
 	return flow->window - relay->queued_bytes;
 }
 
+/* Known for servers; a client's socket may be inherited and of any kind. */
+static bool is_tcp(const struct session *session, enum side side)
+{
+	return side == SIDE_SERVER && session->server->conf->addr.kind != ADDR_UNIX;
+}
+
 static void arm(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
@@ -270,6 +276,8 @@ static void arm(struct session *session, struct relay *relay)
 	} else if (relay->slices_count == 0 && limit > small) {
 		/* Multishot credit may be overrun by the rest of one slice. */
 		relay->recv_many = true;
+		if (!is_tcp(session, relay->side))
+			flags = 0; /* see ring.h: the end would be lost */
 		limit = limit - small < INTERACTIVE_CREDIT ? limit - small : INTERACTIVE_CREDIT;
 	} else if (limit > small) {
 		limit = small;

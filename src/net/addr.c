@@ -69,7 +69,7 @@ static bool parse_port(const char *text, uint16_t *port, const char **reason)
 	uint64_t value;
 
 	if (text[0] == '\0')
-		return refuse(reason, "the port is missing: a number from 1 to 65535 follows the colon");
+		return refuse(reason, "the port is missing: the colon is followed by 1 to 65535");
 	if (!read_number(text, UINT16_MAX, &value))
 		return refuse(reason, "a port is a number from 1 to 65535, without leading zeros");
 	if (value == 0)
@@ -91,7 +91,7 @@ static bool parse_unix(struct addr *addr, const char *name, const char **reason)
 	if (name[0] == '@' && len == 1)
 		return refuse(reason, "the abstract name is missing: unix:@name");
 	if (len >= UNIX_PATH_SIZE)
-		return refuse(reason, "the kernel takes at most 107 bytes as the path of a unix socket");
+		return refuse(reason, "the path of a unix socket has at most 107 bytes");
 	addr->kind = ADDR_UNIX;
 	un->sun_family = AF_UNIX;
 	memcpy(un->sun_path, name, len);
@@ -128,7 +128,7 @@ static bool parse_any(struct addr *addr, const char *rest, const char **reason)
 	uint16_t port;
 
 	if (rest[0] != ':')
-		return refuse(reason, "an asterisk stands for any address, and a port follows it: *:80");
+		return refuse(reason, "an asterisk is any address, and a port follows it: *:80");
 	if (!parse_port(rest + 1, &port, reason))
 		return false;
 	put_in6(addr, ADDR_ANY, port);
@@ -215,8 +215,8 @@ static bool is_name(const char *name, const char **reason)
 			return refuse(reason, "a host name is made of letters, digits, hyphens and "
 			                      "dots, at most 63 characters between two dots");
 		if (is_last && is_number(name, len))
-			return refuse(reason, "an IPv4 address is four numbers from 0 to 255, without "
-			                      "leading zeros: 192.0.2.7:80");
+			return refuse(reason, "an IPv4 address is four numbers from 0 to 255, "
+			                      "without leading zeros: 192.0.2.7:80");
 		if (is_last)
 			return true;
 		name += len + 1;
@@ -356,13 +356,13 @@ void addr_from_sockaddr(struct addr *addr, const struct sockaddr *sockaddr, sock
 	assert(addr);
 	memset(addr, 0, sizeof(*addr));
 	addr->kind = kind_of_sockaddr(sockaddr, len);
-	/* A kernel with longer addresses than ours would say how long it wanted to be. */
+	if (addr->kind == ADDR_NONE)
+		return;
+	/* The kernel returns the length it would have liked, which may be more than it wrote. */
 	if (addr->kind == ADDR_INET)
 		len = sizeof(addr->u.in);
 	else if (addr->kind == ADDR_INET6)
 		len = sizeof(addr->u.in6);
-	else if (addr->kind == ADDR_NONE)
-		len = 0;
 	else if (len > sizeof(addr->u.un))
 		len = sizeof(addr->u.un);
 	memcpy(&addr->u, sockaddr, len);

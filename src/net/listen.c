@@ -62,7 +62,6 @@ static int set_option(struct opening *opening, const char *name, int level, int 
 	return 0;
 }
 
-/* For unix and ANY the addr's sockaddr may not be the one to bind: it comes by itself. */
 static int bind_and_listen(struct opening *opening, const struct sockaddr *sockaddr, socklen_t len,
                            int backlog)
 {
@@ -113,15 +112,14 @@ static int open_inet(struct opening *opening, const struct sockaddr *sockaddr, s
 	return rc;
 }
 
-/* IPv6 for both families; where the kernel has no IPv6 (no family), or an interface may have none
- * (ipv6.disable_ipv6: no address), IPv4. */
+/* IPv6 for both families; where the kernel was started without IPv6 (ipv6.disable=1), IPv4. */
 static int open_any(struct opening *opening, const struct addr *addr,
                     const struct listen_options *options)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = addr->u.in6.sin6_port };
 	int rc = open_inet(opening, &addr->u.any, addr->len, options, 0);
 
-	if (rc != -EAFNOSUPPORT && rc != -EADDRNOTAVAIL)
+	if (rc != -EAFNOSUPPORT)
 		return rc;
 	assert(opening->fd == -1);
 	return open_inet(opening, (const struct sockaddr *)&in, sizeof(in), options, -1);

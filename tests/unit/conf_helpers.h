@@ -53,7 +53,7 @@ static inline bool says(const char *text, const char *part)
 	bool found = *part ? strstr(said, part) != NULL : *said == '\0';
 
 	if (!found)
-		fprintf(stderr, "expected: %s\nbut said: %s\n", part, said);
+		printf("expected: %s\nbut said: %s\n", part, said);
 	free(said);
 	return found;
 }
@@ -64,19 +64,19 @@ static inline bool is_silent_about(const char *text, const char *part)
 	bool is_silent = strstr(said, part) == NULL;
 
 	if (!is_silent)
-		fprintf(stderr, "unexpected: %s\n", said);
+		printf("unexpected: %s\n", said);
 	free(said);
 	return is_silent;
 }
 
 /* A file that is whole, with these lines in addition in its sections. */
 static inline const char *whole(char text[TEXT_MAX], const char *proxy, const char *listener,
-                                const char *upstream)
+				const char *upstream)
 {
 	int len = snprintf(text, TEXT_MAX,
-	                   "[proxy]\n%s\n[listener web]\nbind = 127.0.0.1:80\nupstream = app\n%s\n"
-	                   "[upstream app]\nserver = 127.0.0.1:81\n%s\n",
-	                   proxy, listener, upstream);
+			   "[proxy]\n%s\n[listener web]\nbind = 127.0.0.1:80\nupstream = app\n%s\n"
+			   "[upstream app]\nserver = 127.0.0.1:81\n%s\n",
+			   proxy, listener, upstream);
 
 	assert(len < TEXT_MAX);
 	return text;
@@ -87,14 +87,14 @@ static inline struct conf *load(const char *text)
 	struct conf_errors errors;
 	struct conf *conf = conf_load_text("x.ini", text, strlen(text), &errors);
 
-	conf_errors_print(&errors, "x.ini", stderr);
+	conf_errors_print(&errors, "x.ini", stdout);
 	conf_errors_free(&errors);
 	return conf;
 }
 
 /* Append to a text that has room for CONF_FILE_MAX bytes. */
 __attribute__((format(printf, 3, 4))) static inline void text_append(char *text, size_t *len,
-                                                                     const char *format, ...)
+								     const char *format, ...)
 {
 	va_list arguments;
 

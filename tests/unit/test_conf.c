@@ -52,19 +52,20 @@ static void expect_file(const char *name)
 	if (getenv("UPDATE_EXPECT")) {
 		FILE *file = fopen(expect_path, "w");
 
-		CHECK(file != NULL);
-		fputs(said, file);
-		fclose(file);
+		if (CHECK(file)) {
+			fputs(said, file);
+			fclose(file);
+		}
 	}
 	expected = read_text(expect_path);
 	if (strcmp(said, expected))
-		fprintf(stderr, "--- %s\n%s+++ said\n%s", expect_path, expected, said);
+		printf("--- %s\n%s+++ said\n%s", expect_path, expected, said);
 	CHECK(!strcmp(said, expected));
 	free(expected);
 	free(said);
 }
 
-static void each_file_is_refused_in_the_words_beside_it(void)
+TEST(each_file_is_refused_in_the_words_beside_it)
 {
 	struct dirent **entries = NULL;
 	int count = scandir(FOLDER, &entries, NULL, alphasort);
@@ -82,19 +83,19 @@ static void each_file_is_refused_in_the_words_beside_it(void)
 	CHECK(files >= 9);
 }
 
-static void a_file_that_cannot_be_read_is_an_error_of_the_file(void)
+TEST(a_file_that_cannot_be_read_is_an_error_of_the_file)
 {
 	static const char *const paths[] = { "no/such/file.ini", "tests", "/dev/zero" };
 	static const char *const words[] = { "cannot be opened: No such file or directory",
-		                             "cannot be read: Is a directory",
-		                             "too large: it may have 1048576 bytes" };
+					     "cannot be read: Is a directory",
+					     "too large: it may have 1048576 bytes" };
 
 	for (size_t i = 0; i < ARRAY_COUNT(paths); i++) {
 		struct conf_errors errors;
 
 		CHECK(conf_load(paths[i], &errors) == NULL);
-		CHECK(errors.count == 1);
-		CHECK(errors.rows[0].line == 0);
+		CHECK_UINT(errors.count, 1);
+		CHECK_UINT(errors.rows[0].line, 0);
 		CHECK(strstr(errors.rows[0].text, words[i]) != NULL);
 		conf_errors_free(&errors);
 	}
@@ -118,38 +119,40 @@ static struct conf *load_by_file(const char *text, struct conf_errors *errors)
 	return conf;
 }
 
-static void host_names_are_looked_up_by_load_and_kept_by_load_text(void)
+TEST(host_names_are_looked_up_by_load_and_kept_by_load_text)
 {
 	static const char text[] = "[listener a]\nbind = localhost:80\nupstream = b\n"
 				   "[upstream b]\nserver = localhost:81\n";
 	struct conf_errors errors;
 	struct conf *conf = load(text);
 
-	CHECK(conf != NULL);
-	CHECK(conf->listeners[0].binds[0].kind == ADDR_NAME);
-	CHECK(conf->upstreams[0].servers[0].addr.kind == ADDR_NAME);
+	if (!CHECK(conf))
+		return;
+	CHECK_UINT(conf->listeners[0].binds[0].kind, ADDR_NAME);
+	CHECK_UINT(conf->upstreams[0].servers[0].addr.kind, ADDR_NAME);
 	conf_unref(conf);
 
 	conf = load_by_file(text, &errors);
-	CHECK(conf != NULL);
+	if (!CHECK(conf))
+		return;
 	CHECK(conf->listeners[0].binds[0].kind == ADDR_INET ||
 	      conf->listeners[0].binds[0].kind == ADDR_INET6);
 	CHECK(conf->upstreams[0].servers[0].addr.kind != ADDR_NAME);
-	CHECK(!strcmp(conf->upstreams[0].servers[0].name, "localhost:81"));
+	CHECK_TEXT(conf->upstreams[0].servers[0].name, "localhost:81");
 	conf_unref(conf);
 	conf_errors_free(&errors);
 }
 
 /* A name that never exists (RFC 6761 section 6.4); why not depends on the network. */
-static void a_host_that_is_unknown_is_an_error_of_its_line(void)
+TEST(a_host_that_is_unknown_is_an_error_of_its_line)
 {
 	struct conf_errors errors;
 
 	CHECK(!load_by_file("[listener a]\nbind = *:80\nupstream = b\n"
-	                    "[upstream b]\nserver = no-such-host.invalid:81\n",
-	                    &errors));
-	CHECK(errors.count == 1);
-	CHECK(errors.rows[0].line == 5);
+			    "[upstream b]\nserver = no-such-host.invalid:81\n",
+			    &errors));
+	CHECK_UINT(errors.count, 1);
+	CHECK_UINT(errors.rows[0].line, 5);
 	CHECK(strstr(errors.rows[0].text, "server = no-such-host.invalid:81: ") ==
 	      errors.rows[0].text);
 	conf_errors_free(&errors);
@@ -157,14 +160,14 @@ static void a_host_that_is_unknown_is_an_error_of_its_line(void)
 
 /* ------------------------------------------------------------------ lines */
 
-static void a_text_of_any_line_ends_is_read_alike(void)
+TEST(a_text_of_any_line_ends_is_read_alike)
 {
 	static const char body[] = "[listener a]\nbind = *:80\nupstream = b\n[upstream b]\n"
 				   "server = 127.0.0.1:81";
 
 	CHECK(says(body, ""));
 	CHECK(says("\xef\xbb\xbf[listener a]\nbind=*:80\nupstream=b\n[upstream b]\nserver=a:81",
-	           ""));
+		   ""));
 	CHECK(says(
 		"[listener a]\r\nbind = *:80\r\nupstream = b\r\n[upstream b]\r\nserver = a:81\r\n",
 		""));
@@ -172,7 +175,7 @@ static void a_text_of_any_line_ends_is_read_alike(void)
 	CHECK(says("[proxy]\n\xef\xbb\xbf[listener a]\n", "x.ini:2: "));
 }
 
-static void a_nul_or_control_character_is_refused_with_its_place(void)
+TEST(a_nul_or_control_character_is_refused_with_its_place)
 {
 	static const char nul[] = "[proxy]\nworkers = 4\0two\n";
 	static const char utf16[] = "[\0p\0r\0o\0x\0y\0]\0\n\0";
@@ -187,7 +190,7 @@ static void a_nul_or_control_character_is_refused_with_its_place(void)
 }
 
 /* inih would cut the line at 200 bytes, or at whatever it was built with. */
-static void a_long_line_is_read_whole_or_refused(void)
+TEST(a_long_line_is_read_whole_or_refused)
 {
 	char value[TEXT_MAX + TEXT_MAX];
 	char text[2 * sizeof(value)];
@@ -197,15 +200,16 @@ static void a_long_line_is_read_whole_or_refused(void)
 	value[0] = '/';
 	memset(value + 1, 'a', sizeof(value) - 1);
 	snprintf(text, sizeof(text),
-	         "[proxy]\nlog = %.1000s\n[listener a]\nbind = *:80\nupstream = b\n"
-	         "[upstream b]\nserver = a:81\n",
-	         value);
+		 "[proxy]\nlog = %.1000s\n[listener a]\nbind = *:80\nupstream = b\n"
+		 "[upstream b]\nserver = a:81\n",
+		 value);
 	conf = load(text);
-	CHECK(conf != NULL);
-	CHECK(strlen(conf->proxy.log) == 1000);
+	if (!CHECK(conf))
+		return;
+	CHECK_UINT(strlen(conf->proxy.log), 1000);
 	conf_unref(conf);
 	snprintf(text, sizeof(text), "[proxy]\n; %.7000s\nlog = %.4094s\nworkers = x\n", value,
-	         value);
+		 value);
 	said = complaints_len(text, strlen(text));
 	CHECK(strstr(said, "x.ini:3: the line is too long: key and value may have 4095 bytes"));
 	CHECK(strstr(said, "x.ini:4: workers"));
@@ -213,22 +217,24 @@ static void a_long_line_is_read_whole_or_refused(void)
 	free(said);
 }
 
-static void a_comment_needs_a_blank_in_front_of_it(void)
+TEST(a_comment_needs_a_blank_in_front_of_it)
 {
 	char text[TEXT_MAX];
 	struct conf *conf = load(whole(text, "log = /a;b#c ; d # e", "", ""));
 
-	CHECK(conf != NULL);
-	CHECK(!strcmp(conf->proxy.log, "/a;b#c"));
+	if (!CHECK(conf))
+		return;
+	CHECK_TEXT(conf->proxy.log, "/a;b#c");
 	conf_unref(conf);
 	conf = load(whole(text, "log = /d\t# e ; f", "", ""));
-	CHECK(conf != NULL);
-	CHECK(!strcmp(conf->proxy.log, "/d"));
+	if (!CHECK(conf))
+		return;
+	CHECK_TEXT(conf->proxy.log, "/d");
 	conf_unref(conf);
 }
 
 /* inih cuts the names of sections at 50 bytes: two that differ behind would be one. */
-static void long_names_of_sections_are_told_apart(void)
+TEST(long_names_of_sections_are_told_apart)
 {
 	static const char text[] =
 		"[listener a]\nbind = *:80\n"
@@ -239,16 +245,17 @@ static void long_names_of_sections_are_told_apart(void)
 		"server = 127.0.0.1:2\n";
 	struct conf *conf = load(text);
 
-	CHECK(conf != NULL);
-	CHECK(conf->upstreams_count == 2);
+	if (!CHECK(conf))
+		return;
+	CHECK_UINT(conf->upstreams_count, 2);
 	CHECK(conf->listeners[0].upstream == &conf->upstreams[1]);
-	CHECK(conf->listeners[0].upstream->index == 1);
+	CHECK_UINT(conf->listeners[0].upstream->index, 1);
 	conf_unref(conf);
 }
 
 /* ------------------------------------------------------------------ errors */
 
-static void errors_come_in_the_order_of_lines_and_are_counted_beyond_the_limit(void)
+TEST(errors_come_in_the_order_of_lines_and_are_counted_beyond_the_limit)
 {
 	char *text = calloc(1, CONF_FILE_MAX);
 	struct conf_errors errors;
@@ -261,7 +268,7 @@ static void errors_come_in_the_order_of_lines_and_are_counted_beyond_the_limit(v
 	for (int i = 0; i < CONF_ERRORS_MAX + 50; i++)
 		text_append(text, &len, "key%d = 1\n", i);
 	CHECK(conf_load_text("x.ini", text, len, &errors) == NULL);
-	CHECK(errors.count == CONF_ERRORS_MAX);
+	CHECK_UINT(errors.count, CONF_ERRORS_MAX);
 	CHECK(errors.dropped >= 50);
 	for (uint32_t i = 1; i < errors.count; i++)
 		CHECK(errors.rows[i - 1].line <= errors.rows[i].line);
@@ -273,10 +280,10 @@ static void errors_come_in_the_order_of_lines_and_are_counted_beyond_the_limit(v
 	conf_errors_free(&errors);
 	free(text);
 	CHECK(says("[upstream b]\n[listener a]\n[proxy]\nx = 1\n",
-	           "x.ini:1: [upstream b] needs at least one server"));
+		   "x.ini:1: [upstream b] needs at least one server"));
 }
 
-static void what_has_a_limit_says_so(void)
+TEST(what_has_a_limit_says_so)
 {
 	char *text = calloc(1, CONF_FILE_MAX);
 	size_t len = 0;
@@ -301,142 +308,179 @@ static void what_has_a_limit_says_so(void)
 
 /* ------------------------------------------------------------------ values */
 
-static void what_is_left_out_has_its_default(void)
+TEST(what_is_left_out_has_its_default)
 {
 	char text[TEXT_MAX];
 	struct conf *conf = load(whole(text, "", "", ""));
-	const struct conf_proxy *proxy = &conf->proxy;
-	const struct conf_listener *listener = &conf->listeners[0];
-	const struct conf_upstream *upstream = &conf->upstreams[0];
+	const struct conf_proxy *proxy;
+	const struct conf_listener *listener;
+	const struct conf_upstream *upstream;
 
-	CHECK(proxy->workers == 0);
-	CHECK(proxy->cpu_affinity == AFFINITY_AUTO);
+	if (!CHECK(conf))
+		return;
+	proxy = &conf->proxy;
+	listener = &conf->listeners[0];
+	upstream = &conf->upstreams[0];
+	CHECK_UINT(proxy->workers, 0);
+	CHECK_UINT(proxy->cpu_affinity, AFFINITY_AUTO);
 	CHECK(proxy->cpus == NULL);
-	CHECK(proxy->max_sessions == 16384);
+	CHECK_UINT(proxy->max_sessions, 16384);
 	CHECK(!proxy->max_sessions_is_set);
-	CHECK(proxy->buffer_memory == 64ull << 20);
-	CHECK(proxy->buffer_size == 16384);
-	CHECK(proxy->session_window == 256u << 10);
-	CHECK(proxy->huge_pages == HUGE_PAGES_TRY);
-	CHECK(proxy->accept == ACCEPT_KERNEL);
-	CHECK(proxy->wait == WAIT_BALANCED);
-	CHECK(proxy->zero_copy_send == ZERO_COPY_AUTO);
-	CHECK(proxy->drain_timeout_ns == 30 * NS_PER_S);
-	CHECK(!strcmp(proxy->log, "stderr"));
-	CHECK(proxy->log_level == LOG_LEVEL_INFO);
+	CHECK_UINT(proxy->buffer_memory, 64ull << 20);
+	CHECK_UINT(proxy->buffer_size, 16384);
+	CHECK_UINT(proxy->session_window, 256u << 10);
+	CHECK_UINT(proxy->huge_pages, HUGE_PAGES_TRY);
+	CHECK_UINT(proxy->accept, ACCEPT_KERNEL);
+	CHECK_UINT(proxy->wait, WAIT_BALANCED);
+	CHECK_UINT(proxy->zero_copy_send, ZERO_COPY_AUTO);
+	CHECK_UINT(proxy->drain_timeout_ns, 30 * NS_PER_S);
+	CHECK_TEXT(proxy->log, "stderr");
+	CHECK_UINT(proxy->log_level, LOG_LEVEL_INFO);
 	CHECK(proxy->user == NULL);
 	CHECK(proxy->group == NULL);
-	CHECK(listener->mode == MODE_TCP);
-	CHECK(listener->max_sessions == 0);
-	CHECK(listener->backlog == 4096);
-	CHECK(listener->client_timeout_ns == 300 * NS_PER_S);
-	CHECK(listener->fin_timeout_ns == 30 * NS_PER_S);
-	CHECK(upstream->connect_timeout_ns == 2 * NS_PER_S);
-	CHECK(upstream->server_timeout_ns == 300 * NS_PER_S);
-	CHECK(upstream->retries == 2);
-	CHECK(upstream->servers[0].weight == 1);
-	CHECK(!strcmp(upstream->servers[0].name, "127.0.0.1:81"));
+	CHECK_UINT(listener->mode, MODE_TCP);
+	CHECK_UINT(listener->max_sessions, 0);
+	CHECK_UINT(listener->backlog, 4096);
+	CHECK_UINT(listener->client_timeout_ns, 300 * NS_PER_S);
+	CHECK_UINT(listener->fin_timeout_ns, 30 * NS_PER_S);
+	CHECK_UINT(upstream->connect_timeout_ns, 2 * NS_PER_S);
+	CHECK_UINT(upstream->server_timeout_ns, 300 * NS_PER_S);
+	CHECK_UINT(upstream->retries, 2);
+	CHECK_UINT(upstream->servers[0].weight, 1);
+	CHECK_TEXT(upstream->servers[0].name, "127.0.0.1:81");
 	conf_unref(conf);
 }
 
-static void every_key_of_proxy_reaches_its_member(void)
+TEST(every_key_of_proxy_reaches_its_member)
 {
 	char text[TEXT_MAX];
 	struct conf *conf =
 		load(whole(text,
-	                   "workers = 3\ncpu_affinity = 6,0-2\nmax_sessions = 16384\n"
-	                   "buffer_memory = 2G\nbuffer_size = 32K\nsession_window = 1M\n"
-	                   "huge_pages = require\naccept = least_sessions\nwait = sqpoll\n"
-	                   "zero_copy_send = off\ndrain_timeout = 1m30s\nlog = /var/log/sluice\n"
-	                   "log_level = debug\nuser = somebody\ngroup = some-group\n",
-	                   "", ""));
-	const struct conf_proxy *proxy = &conf->proxy;
+			   "workers = 3\ncpu_affinity = 6,0-2\nmax_sessions = 16384\n"
+			   "buffer_memory = 2G\nbuffer_size = 32K\nsession_window = 1M\n"
+			   "huge_pages = require\naccept = least_sessions\nwait = sqpoll\n"
+			   "zero_copy_send = off\ndrain_timeout = 1m30s\nlog = /var/log/sluice\n"
+			   "log_level = debug\nuser = somebody\ngroup = some-group\n",
+			   "", ""));
+	const struct conf_proxy *proxy;
 
-	CHECK(proxy->workers == 3);
-	CHECK(proxy->cpu_affinity == AFFINITY_LIST);
-	CHECK(proxy->cpus_count == 4);
+	if (!CHECK(conf))
+		return;
+	proxy = &conf->proxy;
+	CHECK_UINT(proxy->workers, 3);
+	CHECK_UINT(proxy->cpu_affinity, AFFINITY_LIST);
+	CHECK_UINT(proxy->cpus_count, 4);
 	CHECK(proxy->cpus[0] == 6 && proxy->cpus[1] == 0 && proxy->cpus[3] == 2);
-	CHECK(proxy->max_sessions == 16384);
+	CHECK_UINT(proxy->max_sessions, 16384);
 	CHECK(proxy->max_sessions_is_set);
-	CHECK(proxy->buffer_memory == 2ull << 30);
-	CHECK(proxy->buffer_size == 32u << 10);
-	CHECK(proxy->session_window == 1u << 20);
-	CHECK(proxy->huge_pages == HUGE_PAGES_REQUIRE);
-	CHECK(proxy->accept == ACCEPT_LEAST_SESSIONS);
-	CHECK(proxy->wait == WAIT_SQPOLL);
-	CHECK(proxy->zero_copy_send == ZERO_COPY_OFF);
-	CHECK(proxy->drain_timeout_ns == 90 * NS_PER_S);
-	CHECK(!strcmp(proxy->log, "/var/log/sluice"));
-	CHECK(proxy->log_level == LOG_LEVEL_DEBUG);
-	CHECK(!strcmp(proxy->user, "somebody"));
-	CHECK(!strcmp(proxy->group, "some-group"));
+	CHECK_UINT(proxy->buffer_memory, 2ull << 30);
+	CHECK_UINT(proxy->buffer_size, 32u << 10);
+	CHECK_UINT(proxy->session_window, 1u << 20);
+	CHECK_UINT(proxy->huge_pages, HUGE_PAGES_REQUIRE);
+	CHECK_UINT(proxy->accept, ACCEPT_LEAST_SESSIONS);
+	CHECK_UINT(proxy->wait, WAIT_SQPOLL);
+	CHECK_UINT(proxy->zero_copy_send, ZERO_COPY_OFF);
+	CHECK_UINT(proxy->drain_timeout_ns, 90 * NS_PER_S);
+	CHECK_TEXT(proxy->log, "/var/log/sluice");
+	CHECK_UINT(proxy->log_level, LOG_LEVEL_DEBUG);
+	CHECK_TEXT(proxy->user, "somebody");
+	CHECK_TEXT(proxy->group, "some-group");
 	conf_unref(conf);
 }
 
-static void every_key_of_listener_and_upstream_reaches_its_member(void)
+TEST(every_key_of_listener_and_upstream_reaches_its_member)
 {
 	struct conf *conf = load("[listener a]\nupstream = c\nbind = [::1]:80\nbind = fd:3\n"
-	                         "mode = tcp\nmax_sessions = 7\nbacklog = 9\nclient_timeout = 1h\n"
-	                         "fin_timeout = 5ms\n"
-	                         "[upstream b]\nserver = unix:/b\n"
-	                         "[upstream c]\nserver = 10.0.0.1:80 weight=0\n"
-	                         "server = host.example:81 name=x weight=256\n"
-	                         "connect_timeout = 10m\nserver_timeout = 24h\nretries = 0\n");
-	const struct conf_listener *listener = &conf->listeners[0];
-	const struct conf_upstream *upstream = listener->upstream;
+				 "mode = tcp\nmax_sessions = 7\nbacklog = 9\nclient_timeout = 1h\n"
+				 "fin_timeout = 5ms\n"
+				 "[upstream b]\nserver = unix:/b\n"
+				 "[upstream c]\nserver = 10.0.0.1:80 weight=0\n"
+				 "server = host.example:81 name=x weight=256\n"
+				 "connect_timeout = 10m\n"
+				 "server_timeout = 24h\n"
+				 "retries = 0\n");
+	const struct conf_listener *listener;
+	const struct conf_upstream *upstream;
 
-	CHECK(!strcmp(listener->name, "a"));
-	CHECK(listener->line == 1);
-	CHECK(listener->binds_count == 2);
-	CHECK(listener->binds[0].kind == ADDR_INET6);
-	CHECK(listener->binds[1].kind == ADDR_FD);
-	CHECK(listener->binds_lines[1] == 4);
-	CHECK(listener->mode == MODE_TCP);
-	CHECK(listener->max_sessions == 7);
-	CHECK(listener->backlog == 9);
-	CHECK(listener->client_timeout_ns == 3600 * NS_PER_S);
-	CHECK(listener->fin_timeout_ns == 5 * NS_PER_MS);
-	CHECK(conf->upstreams_count == 2);
+	if (!CHECK(conf))
+		return;
+	listener = &conf->listeners[0];
+	upstream = listener->upstream;
+	CHECK_TEXT(listener->name, "a");
+	CHECK_UINT(listener->line, 1);
+	CHECK_UINT(listener->binds_count, 2);
+	CHECK_UINT(listener->binds[0].kind, ADDR_INET6);
+	CHECK_UINT(listener->binds[1].kind, ADDR_FD);
+	CHECK_UINT(listener->binds_lines[1], 4);
+	CHECK_UINT(listener->mode, MODE_TCP);
+	CHECK_UINT(listener->max_sessions, 7);
+	CHECK_UINT(listener->backlog, 9);
+	CHECK_UINT(listener->client_timeout_ns, 3600 * NS_PER_S);
+	CHECK_UINT(listener->fin_timeout_ns, 5 * NS_PER_MS);
+	CHECK_UINT(conf->upstreams_count, 2);
 	CHECK(upstream == &conf->upstreams[1]);
-	CHECK(!strcmp(upstream->name, "c"));
-	CHECK(upstream->line == 12);
-	CHECK(upstream->index == 1);
-	CHECK(upstream->servers_count == 2);
-	CHECK(upstream->servers[0].weight == 0);
-	CHECK(!strcmp(upstream->servers[0].name, "10.0.0.1:80"));
-	CHECK(upstream->servers[1].weight == 256);
-	CHECK(!strcmp(upstream->servers[1].name, "x"));
-	CHECK(upstream->servers[1].line == 14);
-	CHECK(upstream->connect_timeout_ns == 600 * NS_PER_S);
-	CHECK(upstream->server_timeout_ns == 24 * 3600 * NS_PER_S);
-	CHECK(upstream->retries == 0);
+	CHECK_TEXT(upstream->name, "c");
+	CHECK_UINT(upstream->line, 12);
+	CHECK_UINT(upstream->index, 1);
+	CHECK_UINT(upstream->servers_count, 2);
+	CHECK_UINT(upstream->servers[0].weight, 0);
+	CHECK_TEXT(upstream->servers[0].name, "10.0.0.1:80");
+	CHECK_UINT(upstream->servers[1].weight, 256);
+	CHECK_TEXT(upstream->servers[1].name, "x");
+	CHECK_UINT(upstream->servers[1].line, 14);
+	CHECK_UINT(upstream->connect_timeout_ns, 600 * NS_PER_S);
+	CHECK_UINT(upstream->server_timeout_ns, 24 * 3600 * NS_PER_S);
+	CHECK_UINT(upstream->retries, 0);
 	conf_unref(conf);
 }
 
 /* A host name may be longer than a name that somebody chose. */
-static void a_server_is_called_by_its_address_however_long(void)
+TEST(a_server_is_called_by_its_address_however_long)
 {
 	static const char text[] =
 		"[listener a]\nbind = *:80\nupstream = b\n[upstream b]\n"
 		"server = a-rather-long-host.in-a-rather-long-namespace.svc.cluster.local:8080\n";
 	struct conf *conf = load(text);
 
-	CHECK(conf != NULL);
+	if (!CHECK(conf))
+		return;
 	CHECK(strlen(conf->upstreams[0].servers[0].name) > CONF_NAME_MAX);
 	CHECK(has_suffix(conf->upstreams[0].servers[0].name, "cluster.local:8080"));
 	conf_unref(conf);
 }
 
-static void a_snapshot_lives_until_its_last_reference(void)
+TEST(a_snapshot_lives_until_its_last_reference)
 {
 	char text[TEXT_MAX];
 	struct conf *conf = load(whole(text, "", "", ""));
 
-	CHECK(conf->refs == 1);
+	if (!CHECK(conf))
+		return;
+	CHECK_UINT(conf->refs, 1);
 	CHECK(conf_ref(conf) == conf);
-	CHECK(conf->refs == 2);
+	CHECK_UINT(conf->refs, 2);
 	conf_unref(conf);
-	CHECK(conf->refs == 1);
-	CHECK(!strcmp(conf->listeners[0].name, "web"));
+	CHECK_UINT(conf->refs, 1);
+	CHECK_TEXT(conf->listeners[0].name, "web");
 	conf_unref(conf);
 }
+
+static const struct unit_test tests[] = {
+	ROW(each_file_is_refused_in_the_words_beside_it),
+	ROW(a_file_that_cannot_be_read_is_an_error_of_the_file),
+	ROW(host_names_are_looked_up_by_load_and_kept_by_load_text),
+	ROW(a_host_that_is_unknown_is_an_error_of_its_line),
+	ROW(a_text_of_any_line_ends_is_read_alike),
+	ROW(a_nul_or_control_character_is_refused_with_its_place),
+	ROW(a_long_line_is_read_whole_or_refused),
+	ROW(a_comment_needs_a_blank_in_front_of_it),
+	ROW(long_names_of_sections_are_told_apart),
+	ROW(errors_come_in_the_order_of_lines_and_are_counted_beyond_the_limit),
+	ROW(what_has_a_limit_says_so),
+	ROW(what_is_left_out_has_its_default),
+	ROW(every_key_of_proxy_reaches_its_member),
+	ROW(every_key_of_listener_and_upstream_reaches_its_member),
+	ROW(a_server_is_called_by_its_address_however_long),
+	ROW(a_snapshot_lives_until_its_last_reference),
+};
+UNIT_MAIN(tests)

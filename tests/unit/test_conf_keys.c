@@ -24,14 +24,14 @@ struct row {
 	bool is_option;
 };
 
-#define ROW(section, key, type, words, fallback, min, max, often, manual, is_option) \
+#define CONF_ROW(section, key, type, words, fallback, min, max, often, manual, is_option) \
 	{ #section, #key, #type, words, fallback, min, max, #often, manual, is_option },
 #define CONF_KEY(section, key, type, words, fallback, min, max, unit, often, applies, member, \
-                 manual)                                                                      \
-	ROW(section, key, type, words, fallback, min, max, often, manual, false)
+		 manual)                                                                      \
+	CONF_ROW(section, key, type, words, fallback, min, max, often, manual, false)
 #define CONF_OPTION(section, key, type, words, fallback, min, max, unit, often, applies, member, \
-                    manual)                                                                      \
-	ROW(section, key, type, words, fallback, min, max, often, manual, true)
+		    manual)                                                                      \
+	CONF_ROW(section, key, type, words, fallback, min, max, often, manual, true)
 
 static const struct row rows[] = {
 #include "conf/keys.def"
@@ -50,8 +50,8 @@ static const char *whole_with(char text[TEXT_MAX], const struct row *row, const 
 	}
 	snprintf(line, sizeof(line), "%s = %s", row->key, value);
 	return whole(text, !strcmp(row->section, "proxy") ? line : "",
-	             !strcmp(row->section, "listener") ? line : "",
-	             !strcmp(row->section, "upstream") ? line : "");
+		     !strcmp(row->section, "listener") ? line : "",
+		     !strcmp(row->section, "upstream") ? line : "");
 }
 
 static bool row_is(const struct row *row, const char *type)
@@ -64,8 +64,8 @@ static uint64_t row_parse(const struct row *row, const char *text)
 {
 	uint64_t value = 0;
 	bool ok = row_is(row, "NUMBER") ? units_parse_number(text, &value) :
-	          row_is(row, "SIZE")   ? units_parse_size(text, &value) :
-	                                  units_parse_duration(text, &value);
+		  row_is(row, "SIZE")   ? units_parse_size(text, &value) :
+					  units_parse_duration(text, &value);
 
 	CHECK(ok);
 	return value;
@@ -79,7 +79,7 @@ static void row_format(const struct row *row, uint64_t value, char text[UNITS_TE
 		snprintf(text, UNITS_TEXT_MAX, "%llu", (unsigned long long)value);
 }
 
-static void every_bound_is_enforced_on_both_sides(void)
+TEST(every_bound_is_enforced_on_both_sides)
 {
 	int bounds = 0;
 
@@ -111,8 +111,8 @@ static void every_bound_is_enforced_on_both_sides(void)
 	CHECK(bounds >= 14);
 }
 
-/* The default of a row, as text, is what the member has when the key is left out. */
-static void every_default_is_valid_and_within_its_bounds(void)
+/* In a whole file, so defaults do not contradict each other either. */
+TEST(every_default_is_valid_and_within_its_bounds)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
 		const struct row *row = &rows[i];
@@ -124,7 +124,7 @@ static void every_default_is_valid_and_within_its_bounds(void)
 	}
 }
 
-static void every_word_is_taken_and_a_misspelt_one_is_named(void)
+TEST(every_word_is_taken_and_a_misspelt_one_is_named)
 {
 	int words = 0;
 
@@ -148,7 +148,7 @@ static void every_word_is_taken_and_a_misspelt_one_is_named(void)
 	CHECK(words >= 20);
 }
 
-static void the_words_of_log_level_are_those_of_the_log(void)
+TEST(the_words_of_log_level_are_those_of_the_log)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
 		char copy[256];
@@ -161,7 +161,7 @@ static void the_words_of_log_level_are_those_of_the_log(void)
 			char *word = strsep(&rest, " ");
 
 			CHECK(word != NULL);
-			CHECK(!strcmp(word, log_level_names[level]));
+			CHECK_TEXT(word, log_level_names[level]);
 		}
 		CHECK(rest == NULL);
 		return;
@@ -182,7 +182,7 @@ static char *help_text(const char *key, bool expected)
 	return text;
 }
 
-static void the_manual_has_every_key_with_its_default_and_bounds(void)
+TEST(the_manual_has_every_key_with_its_default_and_bounds)
 {
 	char *all = help_text(NULL, true);
 
@@ -198,16 +198,16 @@ static void the_manual_has_every_key_with_its_default_and_bounds(void)
 		CHECK(strstr(one, row->key) != NULL);
 		CHECK(strstr(one, row->fallback ? row->fallback : "default   ") != NULL);
 		snprintf(bounds, sizeof(bounds), "bounds    %s to %s\n", row->min ? row->min : "",
-		         row->max ? row->max : "");
+			 row->max ? row->max : "");
 		CHECK((strstr(one, bounds) != NULL) == (row->min != NULL));
-		CHECK(strncmp(row->manual, strstr(one, "\n\n") + 6, 12) == 0);
-		CHECK(row->manual[strlen(row->manual) - 1] == '.');
+		CHECK_UINT(strncmp(row->manual, strstr(one, "\n\n") + 6, 12), 0);
+		CHECK_UINT(row->manual[strlen(row->manual) - 1], '.');
 		free(one);
 	}
 	free(all);
 }
 
-static void the_manual_of_one_key_is_found_by_either_name(void)
+TEST(the_manual_of_one_key_is_found_by_either_name)
 {
 	char *both = help_text("max_sessions", true);
 	char *unknown = help_text("max_sesions", false);
@@ -215,29 +215,30 @@ static void the_manual_of_one_key_is_found_by_either_name(void)
 
 	CHECK(strstr(both, "[proxy] max_sessions\n") != NULL);
 	CHECK(strstr(both, "[listener NAME] max_sessions\n") != NULL);
-	CHECK(!strcmp(unknown, "unknown key \"max_sesions\"; did you mean \"max_sessions\"?\n"));
-	CHECK(strstr(far, "unknown key \"qqqqqqqq\"") == far);
+	CHECK_TEXT(unknown, "unknown key \"max_sesions\"; did you mean \"max_sessions\"?\n");
+	CHECK_TEXT(far, "unknown key \"qqqqqqqq\"; without one, all are listed\n");
 	free(both);
 	free(unknown);
 	free(far);
 }
 /* ------------------------------------------------------------------ the shipped file */
 
-static void the_shipped_file_serves_the_test_origin_as_it_is(void)
+TEST(the_shipped_file_serves_the_test_origin_as_it_is)
 {
 	struct conf_errors errors;
 	struct conf *conf = conf_load("proxy.ini", &errors);
 	char text[ADDR_TEXT_MAX];
 
-	conf_errors_print(&errors, "proxy.ini", stderr);
-	CHECK(conf != NULL);
-	CHECK(conf->listeners_count == 1);
-	CHECK(conf->listeners[0].binds_count == 1);
-	CHECK(!strcmp(addr_format(text, &conf->listeners[0].binds[0]), "127.0.0.1:8080"));
-	CHECK(conf->listeners[0].mode == MODE_TCP);
-	CHECK(conf->listeners[0].upstream->servers_count == 1);
+	conf_errors_print(&errors, "proxy.ini", stdout);
+	if (!CHECK(conf))
+		return;
+	CHECK_UINT(conf->listeners_count, 1);
+	CHECK_UINT(conf->listeners[0].binds_count, 1);
+	CHECK_TEXT(addr_format(text, &conf->listeners[0].binds[0]), "127.0.0.1:8080");
+	CHECK_UINT(conf->listeners[0].mode, MODE_TCP);
+	CHECK_UINT(conf->listeners[0].upstream->servers_count, 1);
 	CHECK(!strcmp(addr_format(text, &conf->listeners[0].upstream->servers[0].addr),
-	              "127.0.0.1:9000"));
+		      "127.0.0.1:9000"));
 	CHECK(!conf->proxy.max_sessions_is_set);
 	conf_unref(conf);
 	conf_errors_free(&errors);
@@ -293,7 +294,7 @@ static struct shown shown_in(const char *text, const struct row *row)
 	return shown;
 }
 
-static void the_shipped_file_shows_every_key_at_its_default(void)
+TEST(the_shipped_file_shows_every_key_at_its_default)
 {
 	char *text = read_text("proxy.ini");
 
@@ -303,11 +304,11 @@ static void the_shipped_file_shows_every_key_at_its_default(void)
 		if (rows[i].is_option)
 			continue; /* no line of its own: see the next test */
 		if (rows[i].fallback ? shown.at_default != 1 : shown.commented + shown.active == 0)
-			fprintf(stderr, "proxy.ini: [%s] %s\n", rows[i].section, rows[i].key);
+			printf("proxy.ini: [%s] %s\n", rows[i].section, rows[i].key);
 		if (rows[i].fallback) {
-			CHECK(shown.commented == 1);
-			CHECK(shown.at_default == 1);
-			CHECK(shown.active == 0);
+			CHECK_UINT(shown.commented, 1);
+			CHECK_UINT(shown.at_default, 1);
+			CHECK_UINT(shown.active, 0);
 		} else {
 			CHECK(shown.commented + shown.active >= 1);
 		}
@@ -315,7 +316,7 @@ static void the_shipped_file_shows_every_key_at_its_default(void)
 	free(text);
 }
 
-static void the_shipped_file_explains_the_options_of_server(void)
+TEST(the_shipped_file_explains_the_options_of_server)
 {
 	char *text = read_text("proxy.ini");
 
@@ -355,7 +356,7 @@ static char *without_semicolons(const char *text)
 }
 
 /* Removing every ";" changes nothing but what only has an example. */
-static void the_shipped_file_is_right_in_its_comments(void)
+TEST(the_shipped_file_is_right_in_its_comments)
 {
 	char *text = read_text("proxy.ini");
 	char *bare = without_semicolons(text);
@@ -363,18 +364,34 @@ static void the_shipped_file_is_right_in_its_comments(void)
 	struct conf *conf = load(bare);
 
 	CHECK(strlen(bare) < strlen(text) - 20);
-	CHECK(shipped != NULL);
-	CHECK(conf != NULL);
+	if (!CHECK(shipped))
+		return;
+	if (!CHECK(conf))
+		return;
 	CHECK(conf->listeners[0].binds_count > shipped->listeners[0].binds_count);
 	CHECK(conf->proxy.user != NULL);
 	CHECK(conf->proxy.max_sessions_is_set);
-	CHECK(conf->proxy.max_sessions == shipped->proxy.max_sessions);
-	CHECK(conf->proxy.workers == shipped->proxy.workers);
-	CHECK(conf->proxy.session_window == shipped->proxy.session_window);
-	CHECK(conf->listeners[0].client_timeout_ns == shipped->listeners[0].client_timeout_ns);
-	CHECK(conf->upstreams[0].retries == shipped->upstreams[0].retries);
+	CHECK_UINT(conf->proxy.max_sessions, shipped->proxy.max_sessions);
+	CHECK_UINT(conf->proxy.workers, shipped->proxy.workers);
+	CHECK_UINT(conf->proxy.session_window, shipped->proxy.session_window);
+	CHECK_UINT(conf->listeners[0].client_timeout_ns, shipped->listeners[0].client_timeout_ns);
+	CHECK_UINT(conf->upstreams[0].retries, shipped->upstreams[0].retries);
 	conf_unref(shipped);
 	conf_unref(conf);
 	free(bare);
 	free(text);
 }
+
+static const struct unit_test tests[] = {
+	ROW(every_bound_is_enforced_on_both_sides),
+	ROW(every_default_is_valid_and_within_its_bounds),
+	ROW(every_word_is_taken_and_a_misspelt_one_is_named),
+	ROW(the_words_of_log_level_are_those_of_the_log),
+	ROW(the_manual_has_every_key_with_its_default_and_bounds),
+	ROW(the_manual_of_one_key_is_found_by_either_name),
+	ROW(the_shipped_file_serves_the_test_origin_as_it_is),
+	ROW(the_shipped_file_shows_every_key_at_its_default),
+	ROW(the_shipped_file_explains_the_options_of_server),
+	ROW(the_shipped_file_is_right_in_its_comments),
+};
+UNIT_MAIN(tests)
