@@ -69,6 +69,9 @@ uint32_t flow_session_bytes(void);                            /* of one session 
 
 struct flow;
 
+/* Pipes of a worker, for streams: two descriptors each. */
+#define FLOW_PIPES_MAX 16
+
 struct flow_options {
 	const struct conf *conf; /* borrowed for the flow's life */
 	struct flow_shared *shared;
@@ -97,10 +100,10 @@ uint64_t flow_turn(struct flow *flow);
 
 /* Stop accepting; sessions go on. */
 void flow_drain(struct flow *flow);
-/* End every session now, with a reset and this reason. */
+/* End every session now, with a reset and this reason; what is still handed over is refused. */
 void flow_cut(struct flow *flow, enum close_reason reason);
 /* Draining, and no session and no request is left. */
-bool flow_is_over(const struct flow *flow);
+bool flow_is_over(struct flow *flow);
 
 struct flow_stats *flow_stats(struct flow *flow);
 

@@ -107,8 +107,8 @@ void ring_accept(struct ring *ring, struct op *op, int fd, bool many);
 
 #define RING_RECV_MANY (1u << 0)       /* keep receiving until limit_bytes have come, or an end */
 #define RING_RECV_POLL_FIRST (1u << 1) /* nothing is expected yet: do not try before polling */
-/* MANY together with POLL_FIRST only on TCP: on unix sockets the kernel (seen on 6.18) then loses an
- * end that was already behind the data when the receive was armed, for good. */
+/* MANY together with POLL_FIRST only on TCP: on unix sockets the kernel (seen on 6.18) then loses
+ * an end that was already behind the data when the receive was armed, for good. */
 
 /* Receive into provided buffers of a group. MANY needs the kernel's credit-limited multishot
  * receive (features->recv_credit) and is otherwise taken as one receive. limit_bytes bounds one
@@ -156,5 +156,26 @@ void ring_socket_stop(struct ring *ring, int fd);
 void ring_socket_abort(struct ring *ring, int fd);
 /* Only when no op on it is away. */
 void ring_socket_close(struct ring *ring, int fd);
+
+/* --- pipes: moving a stream without copying it into user memory ------------------------------ */
+
+/* Readiness to read or to write, once. Result: poll(2) events, or a negative errno. */
+void ring_ready(struct ring *ring, struct op *op, int fd, bool to_write);
+
+struct ring_pipe {
+	int ends[2];
+	uint32_t capacity; /* bytes, as granted */
+};
+
+/* Returns 0 or a negative errno; -ENOSYS where there are none (a simulated ring). */
+int ring_pipe_open(struct ring *ring, struct ring_pipe *pipe, uint32_t capacity);
+void ring_pipe_close(struct ring *ring, struct ring_pipe *pipe);
+/* splice(2), direct: as operations they would run on kernel threads. Move at most `bytes` from a
+ * socket into the pipe, or from the pipe to a socket. Result: bytes, 0 at the end of the socket,
+ * -EAGAIN when it would block, or another negative errno. */
+int64_t ring_pipe_fill(struct ring *ring, struct ring_pipe *pipe, int fd, uint32_t bytes);
+int64_t ring_pipe_drain(struct ring *ring, struct ring_pipe *pipe, int fd, uint32_t bytes);
+/* Draining would otherwise block the worker. Requests of the ring do not mind. */
+void ring_socket_never_block(struct ring *ring, int fd);
 
 #endif

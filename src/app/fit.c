@@ -12,6 +12,8 @@
 #include "worker/worker.h"
 
 #define DESCRIPTORS_OWN 48 /* standard streams, log, signals, probes, spare for reports */
+/* A ring, a mailbox, and two ends of each pipe for streams. */
+#define DESCRIPTORS_WORKER (2 + 2 * FLOW_PIPES_MAX)
 #define SLICES_PER_WORKER_MIN 32
 
 static uint32_t binds_total(const struct conf *conf)
@@ -25,7 +27,7 @@ static uint32_t binds_total(const struct conf *conf)
 
 static uint64_t descriptors_fixed(const struct fit *fit, const struct conf *conf)
 {
-	return DESCRIPTORS_OWN + (uint64_t)fit->workers * (2 + binds_total(conf));
+	return DESCRIPTORS_OWN + (uint64_t)fit->workers * (DESCRIPTORS_WORKER + binds_total(conf));
 }
 
 static bool fit_descriptors(struct fit *fit, const struct conf *conf, const struct host *host,

@@ -3,7 +3,7 @@
  * fit - can this host carry this configuration? The numbers that start reserves, as an equation:
  *
  *   memory = workers * (region part + ring) + max_sessions * session
- *   descriptors = 2 * max_sessions + workers * (ring, mailbox, one listening socket per bind) + own
+ *   descriptors = 2 * max_sessions + workers * (ring, mailbox, pipes, binds) + own
  *
  * What cannot fit is refused before anything is opened, naming the number to change. Only the
  * default of max_sessions is lowered instead, with a warning: nobody asked for it.

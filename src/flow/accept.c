@@ -59,17 +59,20 @@ static bool count_in(struct flow *flow, const struct acceptor *acceptor)
 		atomic_fetch_sub(&shared->sessions_count, 1);
 		return false;
 	}
-	atomic_fetch_add_explicit(&shared->worker_counts[flow->worker_index], 1,
-				  memory_order_relaxed);
 	return true;
+}
+
+static void count_worker(struct flow *flow, uint32_t worker, int32_t by)
+{
+	atomic_fetch_add_explicit(&flow->shared->worker_counts[worker], (uint32_t)by,
+				  memory_order_relaxed);
 }
 
 static void count_out(struct flow *flow, const struct acceptor *acceptor)
 {
 	atomic_fetch_sub(&flow->shared->listener_counts[acceptor->listener_index], 1);
 	atomic_fetch_sub(&flow->shared->sessions_count, 1);
-	atomic_fetch_sub_explicit(&flow->shared->worker_counts[flow->worker_index], 1,
-				  memory_order_relaxed);
+	count_worker(flow, flow->worker_index, -1);
 }
 
 /* --- arming ---------------------------------------------------------------------------------- */
@@ -111,54 +114,6 @@ static void check_room(struct acceptor *acceptor)
 	}
 }
 
-/* --- serving --------------------------------------------------------------------------------- */
-
-static void refuse(struct flow *flow, int fd)
-{
-	counter_add(&flow->stats.accept_refused, 1);
-	ring_socket_abort(flow->ring, fd);
-	ring_socket_close(flow->ring, fd);
-}
-
-static void serve(struct acceptor *acceptor, int fd)
-{
-	struct flow *flow = acceptor->flow;
-	struct session *session;
-
-	if (!count_in(flow, acceptor)) {
-		if (flow->parked_count == PARKED_MAX || flow->draining) {
-			refuse(flow, fd);
-			return;
-		}
-		counter_add(&flow->stats.accept_parked, 1);
-		flow->parked[flow->parked_count++] = (struct parked){ acceptor, fd };
-		look_later(flow, ACCEPT_LOOK_MS);
-		return;
-	}
-	session = slab_take(flow->shared->sessions);
-	assert(session != NULL); /* the slab has as many as the limit allows */
-	session_start(flow, acceptor, session, fd);
-}
-
-/* Oldest first, as long as there is room. */
-static void serve_parked(struct flow *flow)
-{
-	uint32_t kept = 0, i;
-
-	for (i = 0; i < flow->parked_count; i++) {
-		struct parked parked = flow->parked[i];
-
-		if (room_for(flow, parked.acceptor) == 0 || !count_in(flow, parked.acceptor)) {
-			flow->parked[kept++] = parked;
-			continue;
-		}
-		session_start(flow, parked.acceptor, slab_take(flow->shared->sessions), parked.fd);
-	}
-	flow->parked_count = kept;
-	if (kept > 0)
-		look_later(flow, ACCEPT_LOOK_MS);
-}
-
 /* --- handing over ---------------------------------------------------------------------------- */
 
 static uint32_t fewest_sessions(const struct flow *flow)
@@ -175,11 +130,36 @@ static uint32_t fewest_sessions(const struct flow *flow)
 
 static uint32_t choose_worker(struct flow *flow)
 {
+	if (flow->conf->proxy.accept == ACCEPT_KERNEL || list_empty(&flow->handovers_free))
+		return flow->worker_index;
 	if (flow->conf->proxy.accept == ACCEPT_LEAST_SESSIONS)
 		return fewest_sessions(flow);
 	if (++flow->next_worker >= flow->peers_count)
 		flow->next_worker = 0;
 	return flow->next_worker;
+}
+
+static void refuse(struct flow *flow, int fd)
+{
+	counter_add(&flow->stats.accept_refused, 1);
+	ring_socket_abort(flow->ring, fd);
+	ring_socket_close(flow->ring, fd);
+}
+
+/* The connection is counted in, for its listener and for this worker. */
+static void begin(struct acceptor *acceptor, int fd)
+{
+	struct flow *flow = acceptor->flow;
+	struct session *session;
+
+	if (flow->cut) {
+		count_out(flow, acceptor);
+		refuse(flow, fd);
+		return;
+	}
+	session = slab_take(flow->shared->sessions);
+	assert(session != NULL); /* the slab has as many as the limit allows */
+	session_start(flow, acceptor, session, fd);
 }
 
 static void on_posted(struct op *op, int result, uint32_t flags)
@@ -188,35 +168,41 @@ static void on_posted(struct op *op, int result, uint32_t flags)
 	struct flow *flow = handover->acceptor->flow;
 
 	(void)flags;
-	atomic_fetch_sub_explicit(&flow->shared->worker_counts[handover->worker], 1,
-				  memory_order_relaxed);
 	list_push_first(&flow->handovers_free, &handover->link);
+	if (result < 0)
+		atomic_fetch_sub(&flow->shared->handing_count, 1);
 	if (result >= 0) {
 		counter_add(&flow->stats.handed_over, 1);
 		return;
 	}
 	counter_add(&flow->stats.handed_back, 1); /* its queue is full, or it is gone */
-	serve(handover->acceptor, handover->fd);
+	count_worker(flow, handover->worker, -1);
+	count_worker(flow, flow->worker_index, 1);
+	begin(handover->acceptor, handover->fd);
 }
 
 static void on_handed(struct op *op, int result, uint32_t flags)
 {
+	struct acceptor *acceptor = container_of(op, struct acceptor, handed);
+
 	(void)flags;
 	assert(result >= 0);
-	serve(container_of(op, struct acceptor, handed), result);
+	begin(acceptor, result);
+	atomic_fetch_sub(&acceptor->flow->shared->handing_count, 1);
 }
 
-static void place(struct acceptor *acceptor, int fd)
+/* Counted in for its listener; now for a worker, which begins the session. The worker's count rises
+ * before the connection has arrived there, so that a burst is spread too. */
+static void hand_out(struct acceptor *acceptor, int fd)
 {
 	struct flow *flow = acceptor->flow;
+	uint32_t worker = choose_worker(flow);
 	struct handover *handover;
 	struct flow *peer;
-	uint32_t worker = flow->worker_index;
 
-	if (flow->conf->proxy.accept != ACCEPT_KERNEL)
-		worker = choose_worker(flow);
-	if (worker == flow->worker_index || list_empty(&flow->handovers_free)) {
-		serve(acceptor, fd);
+	count_worker(flow, worker, 1);
+	if (worker == flow->worker_index) {
+		begin(acceptor, fd);
 		return;
 	}
 	peer = flow->peers[worker];
@@ -224,10 +210,46 @@ static void place(struct acceptor *acceptor, int fd)
 	handover->acceptor = acceptor;
 	handover->worker = worker;
 	handover->fd = fd;
-	/* Counted until it has arrived, so that a burst is spread too. */
-	atomic_fetch_add_explicit(&flow->shared->worker_counts[worker], 1, memory_order_relaxed);
+	atomic_fetch_add(&flow->shared->handing_count, 1);
 	ring_post(flow->ring, &handover->sent, peer->ring, &peer->acceptors[acceptor->index].handed,
 		  fd);
+}
+
+/* --- serving --------------------------------------------------------------------------------- */
+
+static void serve(struct acceptor *acceptor, int fd)
+{
+	struct flow *flow = acceptor->flow;
+
+	if (count_in(flow, acceptor)) {
+		hand_out(acceptor, fd);
+		return;
+	}
+	if (flow->parked_count == PARKED_MAX || flow->draining) {
+		refuse(flow, fd);
+		return;
+	}
+	counter_add(&flow->stats.accept_parked, 1);
+	flow->parked[flow->parked_count++] = (struct parked){ acceptor, fd };
+	look_later(flow, ACCEPT_LOOK_MS);
+}
+
+/* Oldest first, as long as there is room. */
+static void serve_parked(struct flow *flow)
+{
+	uint32_t kept = 0, i;
+
+	for (i = 0; i < flow->parked_count; i++) {
+		struct parked parked = flow->parked[i];
+
+		if (count_in(flow, parked.acceptor))
+			hand_out(parked.acceptor, parked.fd);
+		else
+			flow->parked[kept++] = parked;
+	}
+	flow->parked_count = kept;
+	if (kept > 0)
+		look_later(flow, ACCEPT_LOOK_MS);
 }
 
 /* --- accepting ------------------------------------------------------------------------------- */
@@ -263,6 +285,14 @@ static void accept_failed(struct acceptor *acceptor, int error)
 	}
 }
 
+static void close_door(struct acceptor *acceptor)
+{
+	assert(!acceptor->accept.away);
+	ring_socket_close(acceptor->flow->ring, acceptor->fd);
+	acceptor->fd = -1;
+	atomic_fetch_sub(&acceptor->flow->shared->handing_count, 1);
+}
+
 static void on_accept(struct op *op, int result, uint32_t flags)
 {
 	struct acceptor *acceptor = container_of(op, struct acceptor, accept);
@@ -271,7 +301,7 @@ static void on_accept(struct op *op, int result, uint32_t flags)
 	(void)flags;
 	if (result >= 0) {
 		counter_add(&flow->stats.accepts, 1);
-		place(acceptor, result);
+		serve(acceptor, result);
 	} else if (acceptor->state != ACCEPTOR_STOPPED) {
 		accept_failed(acceptor, result);
 	}
@@ -280,8 +310,7 @@ static void on_accept(struct op *op, int result, uint32_t flags)
 		return;
 	}
 	if (acceptor->state == ACCEPTOR_STOPPED) {
-		ring_socket_close(flow->ring, acceptor->fd);
-		acceptor->fd = -1;
+		close_door(acceptor);
 	} else if (acceptor->state == ACCEPTOR_ARMED) {
 		arm(acceptor);
 	}
@@ -328,6 +357,8 @@ static void acceptor_init(struct flow *flow, uint32_t index, uint32_t listener_i
 	op_init(&acceptor->accept, on_accept);
 	op_init(&acceptor->handed, on_handed);
 	acceptor->handed.away = true; /* for good: see ring_post() */
+	if (fd >= 0)
+		atomic_fetch_add(&flow->shared->handing_count, 1);
 }
 
 int acceptors_open(struct flow *flow, const int *listen_fds)
@@ -379,8 +410,7 @@ void acceptors_stop(struct flow *flow)
 		if (acceptor->accept.away) {
 			ring_cancel(flow->ring, &acceptor->accept);
 		} else {
-			ring_socket_close(flow->ring, acceptor->fd);
-			acceptor->fd = -1;
+			close_door(acceptor);
 		}
 	}
 	for (i = 0; i < flow->parked_count; i++)
@@ -398,6 +428,15 @@ bool acceptors_home(const struct flow *flow)
 	for (i = 0; i < HANDOVERS_MAX; i++)
 		if (flow->handovers[i].sent.away)
 			return false;
+	return true;
+}
+
+bool acceptors_expect(struct flow *flow)
+{
+	if (flow->conf->proxy.accept == ACCEPT_KERNEL || flow->peers_count == 1 ||
+	    atomic_load(&flow->shared->handing_count) == 0)
+		return false;
+	look_later(flow, ACCEPT_LOOK_MS); /* nobody wakes us when that changes */
 	return true;
 }
 

@@ -93,6 +93,7 @@ int flow_open(struct flow **out, const struct flow_options *options)
 			     proxy->buffer_size, STREAM_SLICE_BYTES);
 	if (result == 0)
 		result = upstreams_open(&flow->upstreams, flow->conf, flow->worker_index);
+	pipes_open(flow);
 	if (result == 0)
 		result = acceptors_open(flow, options->listen_fds);
 	if (result < 0) {
@@ -110,6 +111,7 @@ void flow_close(struct flow *flow)
 	acceptors_close(flow);
 	upstreams_close(flow->upstreams);
 	slices_close(&flow->slices);
+	pipes_close(flow);
 	free(flow);
 }
 
@@ -169,6 +171,7 @@ void flow_cut(struct flow *flow, enum close_reason reason)
 {
 	enum session_state state;
 
+	flow->cut = true;
 	for (state = SESSION_CONNECT; state < SESSION_CLOSE; state++)
 		while (!list_empty(&flow->sessions[state]))
 			session_close(
@@ -176,9 +179,10 @@ void flow_cut(struct flow *flow, enum close_reason reason)
 				reason);
 }
 
-bool flow_is_over(const struct flow *flow)
+bool flow_is_over(struct flow *flow)
 {
-	return flow->draining && counter_read(&flow->stats.sessions) == 0 && acceptors_home(flow);
+	return flow->draining && counter_read(&flow->stats.sessions) == 0 && acceptors_home(flow) &&
+	       !acceptors_expect(flow);
 }
 
 struct flow_stats *flow_stats(struct flow *flow)

@@ -13,6 +13,7 @@
 #include "flow/flow.h"
 #include "session.h"
 #include "slices.h"
+#include "splice.h"
 #include "upstream/upstream.h"
 
 struct flow_shared {
@@ -22,6 +23,9 @@ struct flow_shared {
 	_Atomic uint32_t sessions_count;
 	_Atomic uint32_t *listener_counts; /* sessions per listener, over all workers */
 	_Atomic uint32_t *worker_counts;   /* sessions per worker, hand-overs under way included */
+	/* accept = round_robin, least_sessions: accepting sockets that are open and hand-overs
+	 * under way. While there are any, a worker may still be given a connection. */
+	_Atomic uint32_t handing_count;
 };
 
 /*
@@ -91,6 +95,7 @@ struct flow {
 	uint32_t peers_count;
 	/* state */
 	bool draining;
+	bool cut;             /* sessions were cut: what arrives now is too late */
 	uint32_t next_worker; /* accept = round_robin */
 	uint64_t next_id;
 	struct wheel wheel;
@@ -102,6 +107,9 @@ struct flow {
 	struct list to_dial; /* dial at the end of this turn */
 	struct list dirty;
 	struct list starved;
+	struct list pipes; /* not leased */
+	uint32_t pipes_count;
+	struct splice_pipe pipe_memory[FLOW_PIPES_MAX];
 	struct acceptor *acceptors;
 	uint32_t acceptors_count;
 	struct parked parked[PARKED_MAX];
@@ -122,6 +130,8 @@ void acceptors_start(struct flow *flow);
 void acceptors_stop(struct flow *flow);
 bool acceptors_home(const struct flow *flow);
 void acceptors_close(struct flow *flow);
+/* May another worker still hand over a connection? */
+bool acceptors_expect(struct flow *flow);
 /* A session of this worker is over: its place is free. */
 void acceptor_session_over(struct acceptor *acceptor);
 

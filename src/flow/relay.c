@@ -52,14 +52,9 @@ static void relay_move(struct relay *relay, enum relay_state next)
 	relay->state = (uint8_t)next;
 }
 
-static enum side target_side(const struct relay *relay)
-{
-	return relay->side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
-}
-
 static struct relay *reverse(struct relay *relay)
 {
-	return &session_of_relay(relay)->relays[target_side(relay)];
+	return &session_of_relay(relay)->relays[relay_target(relay)];
 }
 
 /* --- the queue ------------------------------------------------------------------------------- */
@@ -110,6 +105,8 @@ void relay_drop_queue(struct relay *relay)
 	struct flow *flow = session_of_relay(relay)->flow;
 
 	assert(!relay->send.away);
+	if (relay->pipe != NULL)
+		splice_end(relay);
 	while (relay->oldest != SLICE_NONE)
 		give_oldest(flow, relay);
 	relay->queued_bytes = 0;
@@ -120,6 +117,8 @@ void relay_drop_queue(struct relay *relay)
 static void learn(struct flow *flow, struct relay *relay, uint32_t bytes)
 {
 	if (relay->streaming) {
+		if (relay->streamed_bytes < SPLICE_AFTER_BYTES)
+			relay->streamed_bytes += bytes;
 		/* Little came although the receive waited for data: large slices are wasted. */
 		if (bytes <= flow->slices.small_bytes && ++relay->full_streak >= STREAK_TO_STREAM) {
 			relay->streaming = false;
@@ -133,21 +132,28 @@ static void learn(struct flow *flow, struct relay *relay, uint32_t bytes)
 		relay->full_streak = 0;
 	} else if (++relay->full_streak >= STREAK_TO_STREAM) {
 		relay->streaming = true;
+		relay->streamed_bytes = 0;
 		relay->full_streak = 0;
 		counter_add(&flow->stats.streams, 1);
 	}
+}
+
+void relay_count_in(struct session *session, struct relay *relay, uint32_t bytes)
+{
+	struct flow_stats *stats = &session->flow->stats;
+
+	relay->bytes += bytes;
+	session->active_ms[relay->side] = flow_now_ms(session->flow);
+	counter_add(&stats->receives, 1);
+	counter_add(relay->side == SIDE_CLIENT ? &stats->client_bytes : &stats->server_bytes,
+		    bytes);
 }
 
 static void received(struct session *session, struct relay *relay, uint32_t slice, uint32_t bytes)
 {
 	struct flow *flow = session->flow;
 
-	relay->bytes += bytes;
-	session->active_ms[relay->side] = flow_now_ms(flow);
-	counter_add(&flow->stats.receives, 1);
-	counter_add(relay->side == SIDE_CLIENT ? &flow->stats.client_bytes :
-						 &flow->stats.server_bytes,
-		    bytes);
+	relay_count_in(session, relay, bytes);
 	if (relay->state != RELAY_OPEN) { /* BROKEN: nobody will take it */
 		slices_give(&flow->slices, slice);
 		return;
@@ -203,6 +209,17 @@ static void source_failed(struct session *session, struct relay *relay, int erro
 	}
 }
 
+void relay_source_over(struct relay *relay, int result)
+{
+	struct session *session = session_of_relay(relay);
+
+	assert(result <= 0);
+	if (result == 0)
+		source_ended(session, relay);
+	else
+		source_failed(session, relay, result);
+}
+
 void on_recv(struct op *op, int result, uint32_t flags)
 {
 	struct relay *relay = container_of(op, struct relay, recv);
@@ -221,6 +238,10 @@ void on_recv(struct op *op, int result, uint32_t flags)
 		session_op_home(session);
 		return;
 	}
+	if (relay->pipe != NULL) { /* ready, or in a state that splicing will tell */
+		relay_mark(relay);
+		return;
+	}
 	relay->nonempty = (flags & RING_NONEMPTY) != 0;
 	if (result > 0) {
 		assert(slice != SLICE_NONE);
@@ -228,10 +249,7 @@ void on_recv(struct op *op, int result, uint32_t flags)
 	} else {
 		if (slice != SLICE_NONE)
 			slices_give(&flow->slices, slice);
-		if (result == 0)
-			source_ended(session, relay);
-		else
-			source_failed(session, relay, result);
+		relay_source_over(relay, result);
 	}
 	relay_mark(relay);
 }
@@ -300,8 +318,14 @@ static void flush_receive(struct session *session, struct relay *relay)
 		}
 		return;
 	}
-	if (relay->state == RELAY_OPEN && !list_linked(&relay->starved))
+	if (relay->state != RELAY_OPEN || list_linked(&relay->starved))
+		return;
+	if (!splice_is_due(relay)) {
 		arm(session, relay);
+	} else if (relay->queued_bytes == 0 && !relay->send.away) {
+		splice_begin(relay);
+		relay_mark(relay);
+	}
 }
 
 /* Those that found no slice, oldest first, as long as there are slices. */
@@ -355,13 +379,13 @@ static bool wants_zero_copy(struct session *session, const struct relay *relay)
 {
 	struct flow *flow = session->flow;
 
-	if (relay->queued_bytes < ZERO_COPY_MIN_BYTES ||
+	if (relay->queued_bytes < ZERO_COPY_MIN_BYTES || relay->copy_only ||
 	    flow->conf->proxy.zero_copy_send == ZERO_COPY_OFF)
 		return false;
 	if (flow->conf->proxy.zero_copy_send == ZERO_COPY_ON)
 		return true;
 	return !slices_pressed(&flow->slices) &&
-	       flow_now_ms(flow) >= *zero_copy_after(session, target_side(relay));
+	       flow_now_ms(flow) >= *zero_copy_after(session, relay_target(relay));
 }
 
 static void send_queue(struct session *session, struct relay *relay)
@@ -369,21 +393,23 @@ static void send_queue(struct session *session, struct relay *relay)
 	struct flow *flow = session->flow;
 	struct iovec parts[RING_VECTOR_MAX];
 	uint32_t count = relay_begin_send(relay, parts);
-	int fd = session->fds[target_side(relay)];
+	int fd = session->fds[relay_target(relay)];
 
 	assert(fd >= 0);
-	if (wants_zero_copy(session, relay))
+	relay->sending_zero_copy = wants_zero_copy(session, relay);
+	if (relay->sending_zero_copy)
 		ring_send_zero_copy(flow->ring, &relay->send, fd, parts, count);
 	else
 		ring_send(flow->ring, &relay->send, fd, parts, count);
 }
 
-static void target_failed(struct session *session, struct relay *relay)
+void relay_target_failed(struct relay *relay)
 {
-	(void)session;
+	relay->in_doubt = false;
 	relay_drop_queue(relay);
 	if (relay->state != RELAY_BROKEN)
 		relay_move(relay, RELAY_BROKEN);
+	relay_mark(reverse(relay));
 }
 
 static void note_zero_copy(struct session *session, struct relay *relay, int result)
@@ -394,7 +420,14 @@ static void note_zero_copy(struct session *session, struct relay *relay, int res
 	if (!((uint32_t)result & RING_NOTIF_COPIED))
 		return;
 	counter_add(&flow->stats.zero_copy_copied, 1);
-	*zero_copy_after(session, target_side(relay)) = flow_now_ms(flow) + ZERO_COPY_PAUSE_MS;
+	*zero_copy_after(session, relay_target(relay)) = flow_now_ms(flow) + ZERO_COPY_PAUSE_MS;
+}
+
+/* Unix sockets do not support it; memory that may be locked runs out. */
+static bool cannot_zero_copy(int result)
+{
+	return result == -EOPNOTSUPP || result == -ENOMEM || result == -ENOBUFS ||
+	       result == -EINVAL;
 }
 
 static void sent(struct session *session, struct relay *relay, int result)
@@ -404,18 +437,28 @@ static void sent(struct session *session, struct relay *relay, int result)
 	uint32_t slices_before = relay->slices_count;
 
 	relay->sending_bytes = 0;
+	if (relay->sending_zero_copy && cannot_zero_copy(result)) {
+		relay->copy_only = true; /* sent again by the flush, with a copy */
+		return;
+	}
 	if (result < 0) {
 		/* Linked behind a connect that failed: nothing went out, the next one gets it. */
 		if (session->state == SESSION_CONNECT)
 			session_dial_later(session, false);
 		else
-			target_failed(session, relay);
+			relay_target_failed(relay);
 		return;
 	}
-	if ((uint32_t)result < asked)
+	/* The kernel retries until all is taken, so a short send is one that an error cut, and it
+	 * may have swallowed the error: a receive then reports an end that is none. */
+	if (relay->in_doubt)
+		relay_mark(reverse(relay)); /* it may have waited for this answer */
+	relay->in_doubt = (uint32_t)result < asked;
+	if (relay->in_doubt)
 		counter_add(&flow->stats.send_short, 1);
+
 	dequeue(flow, relay, (uint32_t)result);
-	session->active_ms[target_side(relay)] = flow_now_ms(flow);
+	session->active_ms[relay_target(relay)] = flow_now_ms(flow);
 	counter_add(&flow->stats.sends, 1);
 	counter_add(&flow->stats.send_slices, slices_before - relay->slices_count);
 }
@@ -427,6 +470,7 @@ void on_send(struct op *op, int result, uint32_t flags)
 
 	if (flags & RING_MORE) { /* zero-copy: the memory is not free yet */
 		relay->sent_result = result;
+		relay->in_doubt = relay->in_doubt || result < (int64_t)relay->sending_bytes;
 		return;
 	}
 	if (flags & RING_NOTIF) {
@@ -435,10 +479,12 @@ void on_send(struct op *op, int result, uint32_t flags)
 		result = relay->sent_result;
 	}
 	if (session->state == SESSION_CLOSE) {
+		relay->sending_bytes = 0;
 		session_op_home(session);
 		return;
 	}
-	sent(session, relay, result);
+	if (relay->pipe == NULL)
+		sent(session, relay, result);
 	relay_mark(relay);
 }
 
@@ -460,6 +506,8 @@ static void pass_end_on(struct session *session, struct relay *relay)
 		return;
 	}
 	assert(relay->state == RELAY_ENDED);
+	if (back->in_doubt)
+		return;
 	relay_move(relay, RELAY_FINISHED);
 	if (back->state == RELAY_BROKEN) {
 		/* What this side still sent cannot be delivered: it must not look complete. */
@@ -469,7 +517,7 @@ static void pass_end_on(struct session *session, struct relay *relay)
 		session_close(session, session->first_end == SIDE_CLIENT ? CLOSE_CLIENT_FINISHED :
 									   CLOSE_SERVER_FINISHED);
 	} else {
-		ring_socket_finish(session->flow->ring, session->fds[target_side(relay)]);
+		ring_socket_finish(session->flow->ring, session->fds[relay_target(relay)]);
 	}
 }
 
@@ -485,6 +533,8 @@ void relay_flush(struct relay *relay)
 		session_close(session, CLOSE_CLIENT_RESET);
 		return;
 	}
+	if (relay->pipe != NULL && splice_flush(relay))
+		return;
 	if (session->state == SESSION_RELAY && !relay->send.away) {
 		if (relay->queued_bytes > 0) {
 			send_queue(session, relay);
@@ -520,7 +570,8 @@ void relay_check(struct relay *relay)
 		bytes += slices_at(slices, index)->len;
 		count++;
 	}
-	assert(bytes == relay->queued_bytes);
+	assert(relay->pipe == NULL || count == 0);
+	assert(relay->pipe != NULL || bytes == relay->queued_bytes);
 	assert(count == relay->slices_count);
 	assert(relay->sending_bytes <= relay->queued_bytes);
 	assert(relay->send.away || relay->sending_bytes == 0);

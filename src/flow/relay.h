@@ -60,6 +60,8 @@ enum relay_state {
 	RELAY_STATE_COUNT,
 };
 
+struct splice_pipe;
+
 struct relay {
 	struct op recv;
 	struct op send;
@@ -70,16 +72,22 @@ struct relay {
 	uint32_t newest;
 	uint32_t slices_count;
 	uint32_t queued_bytes;
-	uint32_t sending_bytes; /* of the send that is away */
-	int32_t sent_result;    /* zero-copy: the result, kept until the memory is free */
-	uint8_t side;           /* the source */
+	uint32_t sending_bytes;   /* of the send that is away */
+	int32_t sent_result;      /* zero-copy: the result, kept until the memory is free */
+	uint32_t streamed_bytes;  /* since it began to stream, up to the need of splice.c */
+	uint32_t turn_bytes;      /* spliced in this turn */
+	struct splice_pipe *pipe; /* leased: the relay splices; else NULL */
+	uint8_t side;             /* the source */
 	uint8_t state;
 	uint8_t full_streak; /* whole small slices in a row: is it a stream? */
 	uint8_t recv_class;  /* of the receive that is away */
 	bool recv_many;      /* the receive that is away is multishot */
 	bool streaming;
-	bool nonempty;   /* the last receive left something in the socket */
-	bool cancelling; /* the receive was asked to end */
+	bool nonempty;          /* the last receive left something in the socket */
+	bool cancelling;        /* the receive was asked to end */
+	bool sending_zero_copy; /* the send that is away is */
+	bool copy_only;         /* the target cannot be sent to without copying */
+	bool in_doubt; /* the last send was cut short: is the target gone? The next one tells */
 };
 
 struct session;
@@ -92,11 +100,22 @@ void on_send(struct op *op, int result, uint32_t flags);
 void relay_mark(struct relay *relay);
 /* Send what is queued, receive what there is room for, pass on an end. May close the session. */
 void relay_flush(struct relay *relay);
+/* Bytes came from the source: counters and times. */
+void relay_count_in(struct session *session, struct relay *relay, uint32_t bytes);
+/* The source gave 0 (its end) or a negative errno. */
+void relay_source_over(struct relay *relay, int result);
+/* The target takes no more. */
+void relay_target_failed(struct relay *relay);
 /* The queue as a vector of at most RING_VECTOR_MAX parts, to be sent now; its length. */
 uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MAX]);
 /* Give back every slice of the queue. No send is away. */
 void relay_drop_queue(struct relay *relay);
 void relay_check(struct relay *relay);
+
+static inline enum side relay_target(const struct relay *relay)
+{
+	return relay->side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
+}
 
 static inline bool relay_home(const struct relay *relay)
 {

@@ -220,6 +220,14 @@ void ring_poll(struct ring *ring, struct op *op, int fd)
 	io_uring_sqe_set_data(sqe, op);
 }
 
+void ring_ready(struct ring *ring, struct op *op, int fd, bool to_write)
+{
+	struct io_uring_sqe *sqe = prepare(ring, op);
+
+	io_uring_prep_poll_add(sqe, fd, to_write ? POLLOUT : POLLIN | POLLRDHUP);
+	io_uring_sqe_set_data(sqe, op);
+}
+
 void ring_post(struct ring *ring, struct op *sent, struct ring *target_ring, struct op *target,
 	       int value)
 {

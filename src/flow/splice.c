@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * splice.c - leasing pipes and moving streams through them. The rules are in splice.h.
+ */
+#include "splice.h"
+
+#include <errno.h>
+
+#include "flow_private.h"
+
+void pipes_open(struct flow *flow)
+{
+	uint32_t i;
+
+	list_init(&flow->pipes);
+	for (i = 0; i < FLOW_PIPES_MAX; i++) {
+		struct splice_pipe *pipe = &flow->pipe_memory[i];
+
+		if (ring_pipe_open(flow->ring, &pipe->pipe, PIPE_BYTES) < 0)
+			return;
+		list_init(&pipe->link);
+		list_push(&flow->pipes, &pipe->link);
+		flow->pipes_count++;
+	}
+}
+
+void pipes_close(struct flow *flow)
+{
+	uint32_t i;
+
+	for (i = 0; i < flow->pipes_count; i++)
+		if (flow->pipe_memory[i].pipe.ends[0] >= 0)
+			ring_pipe_close(flow->ring, &flow->pipe_memory[i].pipe);
+}
+
+bool splice_is_due(struct relay *relay)
+{
+	struct session *session = session_of_relay(relay);
+
+	return relay->streaming && relay->streamed_bytes >= SPLICE_AFTER_BYTES &&
+	       relay->state == RELAY_OPEN && session->state == SESSION_RELAY &&
+	       relay->pipe == NULL && !list_empty(&session->flow->pipes);
+}
+
+void splice_begin(struct relay *relay)
+{
+	struct session *session = session_of_relay(relay);
+	struct flow *flow = session->flow;
+	/* The one given back last: its ring of pages is the warmest. */
+	struct list *node = list_take_first(&flow->pipes);
+
+	assert(node != NULL);
+	assert(relay->queued_bytes == 0 && relay_home(relay));
+	relay->pipe = container_of(node, struct splice_pipe, link);
+	relay->full_streak = 0;
+	ring_socket_never_block(flow->ring, session->fds[relay->side]);
+	ring_socket_never_block(flow->ring, session->fds[relay_target(relay)]);
+	counter_add(&flow->stats.splices, 1);
+}
+
+void splice_end(struct relay *relay)
+{
+	struct flow *flow = session_of_relay(relay)->flow;
+	struct splice_pipe *pipe = relay->pipe;
+
+	assert(pipe != NULL);
+	relay->pipe = NULL;
+	if (relay->queued_bytes > 0) {
+		ring_pipe_close(flow->ring, &pipe->pipe);
+		relay->queued_bytes = 0;
+		if (ring_pipe_open(flow->ring, &pipe->pipe, PIPE_BYTES) < 0)
+			return; /* no descriptor: one pipe fewer */
+	}
+	list_push_first(&flow->pipes, &pipe->link);
+}
+
+/* From the source into the pipe. Returns false when the source has no more for now. */
+static bool fill(struct session *session, struct relay *relay, uint32_t room)
+{
+	struct flow *flow = session->flow;
+	int64_t moved =
+		ring_pipe_fill(flow->ring, &relay->pipe->pipe, session->fds[relay->side], room);
+
+	if (moved <= 0) {
+		relay_source_over(relay, (int)moved);
+		return false;
+	}
+	relay->queued_bytes += (uint32_t)moved;
+	relay_count_in(session, relay, (uint32_t)moved);
+	relay->turn_bytes += (uint32_t)moved;
+	return true;
+}
+
+/* From the pipe to the target. Returns false when it takes no more for now, or never. */
+static bool drain(struct session *session, struct relay *relay)
+{
+	struct flow *flow = session->flow;
+	int64_t moved = ring_pipe_drain(flow->ring, &relay->pipe->pipe,
+					session->fds[relay_target(relay)], relay->queued_bytes);
+
+	if (moved == -EAGAIN)
+		return false;
+	if (moved <= 0) {
+		relay_target_failed(relay);
+		return false;
+	}
+	relay->queued_bytes -= (uint32_t)moved;
+	session->active_ms[relay_target(relay)] = flow_now_ms(flow);
+	counter_add(&flow->stats.spliced_bytes, (uint64_t)moved);
+	return true;
+}
+
+/* Until one side is in the way, or the turn's share is used up. */
+static void move_all(struct session *session, struct relay *relay)
+{
+	const uint32_t capacity = relay->pipe->pipe.capacity;
+	bool more = true;
+
+	relay->turn_bytes = 0;
+	while (relay->pipe != NULL && (more || relay->queued_bytes > 0)) {
+		if (relay->queued_bytes > 0 && !drain(session, relay))
+			return;
+		if (relay->pipe == NULL || relay->state != RELAY_OPEN || !more ||
+		    relay->turn_bytes >= SPLICE_TURN_BYTES) {
+			more = false;
+			continue;
+		}
+		more = fill(session, relay, capacity - relay->queued_bytes);
+	}
+}
+
+static void learn(struct relay *relay)
+{
+	if (relay->turn_bytes >= SPLICE_LITTLE_BYTES)
+		relay->full_streak = 0;
+	else if (relay->full_streak < SPLICE_LITTLE_TIMES)
+		relay->full_streak++;
+}
+
+bool splice_flush(struct relay *relay)
+{
+	struct session *session = session_of_relay(relay);
+	struct flow *flow = session->flow;
+
+	assert(relay->pipe != NULL);
+	if (!relay_home(relay))
+		return true; /* still waiting for a side */
+	move_all(session, relay);
+	if (relay->pipe == NULL)
+		return false;
+	if (relay->queued_bytes > 0) {
+		ring_ready(flow->ring, &relay->send, session->fds[relay_target(relay)], true);
+		return true;
+	}
+	learn(relay);
+	if (relay->state == RELAY_OPEN && relay->full_streak < SPLICE_LITTLE_TIMES) {
+		ring_ready(flow->ring, &relay->recv, session->fds[relay->side], false);
+		return true;
+	}
+	relay->streaming = relay->state == RELAY_OPEN && relay->streaming;
+	relay->streamed_bytes = 0;
+	splice_end(relay);
+	return false;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * peer.c - the steps of peers, and how origins answer.
+ */
+#include "peer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void (*script_draw)(struct script *script, bool client);
+
+static struct origin *origins;
+static uint32_t origins_count;
+
+/* --- steps ----------------------------------------------------------------------------------- */
+
+static struct peer *pair_of(const struct peer *peer)
+{
+	return peer->conn->pair != NULL ? peer->conn->pair->peer : NULL;
+}
+
+static uint64_t allowed_to_write(const struct peer *peer)
+{
+	const struct conn *conn = peer->conn;
+	uint64_t total = peer->script.total;
+
+	if (conn->in.finished || conn->out.read < peer->script.start_after)
+		return 0;
+	if (peer->script.echo)
+		total = conn->out.read;
+	return total - conn->in.written;
+}
+
+static bool all_written(const struct peer *peer)
+{
+	if (peer->script.echo)
+		return peer->saw_end && peer->conn->in.written == peer->conn->out.read;
+	return peer->conn->in.written == peer->script.total;
+}
+
+static bool finish_is_due(const struct peer *peer)
+{
+	if (peer->conn->in.finished || !all_written(peer))
+		return false;
+	return peer->script.finish == FINISH_WRITTEN ||
+	       (peer->script.finish == FINISH_AFTER_PEER && peer->saw_end);
+}
+
+static void step(void *subject);
+
+static void step_after(struct peer *peer, uint64_t after_ns)
+{
+	if (peer->scheduled || peer->gone)
+		return;
+	peer->scheduled = true;
+	world_after(after_ns, step, peer);
+}
+
+void peer_poke(struct peer *peer)
+{
+	if (!peer->stalled && peer->started)
+		step_after(peer, prng_spread(&world->prng, NS_PER_US, peer->script.pause_ns));
+}
+
+static void stall_over(void *subject)
+{
+	struct peer *peer = subject;
+
+	peer->stalled = false;
+	peer_poke(peer);
+}
+
+static void peer_close(struct peer *peer)
+{
+	struct conn *conn = peer->conn;
+
+	conn->peer_closed = true;
+	if (!conn->in.finished)
+		conn_finish(conn);
+	conn_read(conn, conn_waiting(conn));
+}
+
+static bool fault_is_due(const struct peer *peer)
+{
+	const struct conn *conn = peer->conn;
+
+	return peer->script.fault != FAULT_NONE && !peer->faulted &&
+	       conn->in.written + conn->out.read >= peer->script.fault_at;
+}
+
+/* True when it takes no more part for now. */
+static bool fault(struct peer *peer)
+{
+	peer->faulted = true;
+	trace("conn %llx: fault %d", (unsigned long long)peer->conn->key, peer->script.fault);
+	switch (peer->script.fault) {
+	case FAULT_RESET:
+		conn_reset(peer->conn);
+		peer->gone = true;
+		return true;
+	case FAULT_LOST:
+		peer->gone = true;
+		return true;
+	case FAULT_STALL:
+		peer->stalled = true;
+		world_after(peer->script.fault_ns, stall_over, peer);
+		return true;
+	case FAULT_CLOSE:
+		peer_close(peer);
+		return false;
+	case FAULT_NONE:
+		break;
+	}
+	unreachable();
+}
+
+/* As much as is possible, or some of it. */
+static uint64_t piece(uint64_t bytes)
+{
+	return prng_chance(&world->prng, 600) ? bytes : prng_spread(&world->prng, 1, bytes);
+}
+
+static void step_read(struct peer *peer)
+{
+	struct conn *conn = peer->conn;
+	uint64_t waiting = conn_waiting(conn);
+
+	if (conn->peer_closed) {
+		if (waiting > 0 || (conn->pair != NULL && conn->out.written > conn->out.read)) {
+			conn_reset(conn);
+			peer->gone = true;
+		}
+		return;
+	}
+	if (waiting > 0)
+		conn_read(conn, piece(waiting < peer->script.read_max ? waiting :
+		                                                        peer->script.read_max));
+	if (conn_waiting(conn) == 0 && conn->out.finished && !peer->saw_end) {
+		trace("conn %llx: the peer sees the end at %llu", (unsigned long long)conn->key,
+		      (unsigned long long)conn->out.read);
+		peer->saw_end = true;
+	}
+}
+
+static void step_write(struct peer *peer)
+{
+	struct conn *conn = peer->conn;
+	uint64_t bytes = allowed_to_write(peer);
+
+	if (conn->proxy_closed && bytes > 0) { /* nobody is there any more */
+		peer->saw_reset = true;
+		peer->gone = true;
+		return;
+	}
+	if (bytes > conn_room(conn))
+		bytes = conn_room(conn);
+	if (bytes > peer->script.write_max)
+		bytes = peer->script.write_max;
+	if (bytes > 0)
+		conn_write(conn, piece(bytes));
+}
+
+static bool more_to_do(const struct peer *peer)
+{
+	const struct conn *conn = peer->conn;
+
+	if (conn->peer_closed)
+		return false;
+	return conn_waiting(conn) > 0 || (conn->out.finished && !peer->saw_end) ||
+	       (allowed_to_write(peer) > 0 && (conn_room(conn) > 0 || conn->proxy_closed)) ||
+	       finish_is_due(peer);
+}
+
+static void step(void *subject)
+{
+	struct peer *peer = subject;
+	struct conn *conn = peer->conn;
+
+	peer->scheduled = false;
+	if (peer->gone || peer->stalled)
+		return;
+	if (conn->proxy_reset || conn->peer_reset) {
+		trace("conn %llx: the peer sees a reset", (unsigned long long)conn->key);
+		peer->saw_reset = true;
+		peer->gone = true;
+		return;
+	}
+	if (fault_is_due(peer) && fault(peer))
+		return;
+	step_read(peer);
+	if (!peer->gone && !conn->peer_closed)
+		step_write(peer);
+	if (!peer->gone && finish_is_due(peer))
+		conn_finish(conn);
+	if (!peer->gone && (more_to_do(peer) || fault_is_due(peer)))
+		step_after(peer, prng_spread(&world->prng, NS_PER_US, peer->script.pause_ns));
+	if (conn->in.finished && peer->saw_end)
+		peer->gone = true;
+}
+
+bool peer_is_complete(const struct peer *peer)
+{
+	const struct conn *conn = peer->conn;
+	const struct conn *pair = conn->pair;
+
+	if (conn->proxy_aborted || (pair != NULL && pair->proxy_aborted))
+		return false; /* a unix socket's peer sees an end all the same */
+	return pair != NULL && conn->in.finished && pair->in.finished && peer->saw_end &&
+	       pair->peer->saw_end && pair->out.read == conn->in.written &&
+	       conn->out.read == pair->in.written && all_written(peer) && all_written(pair->peer);
+}
+
+/* --- clients and origins --------------------------------------------------------------------- */
+
+static struct peer *peer_new(const struct script *script, bool client, bool tcp)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	assert(peer != NULL);
+	list_init(&peer->node);
+	list_push(&world->peers, &peer->node);
+	if (script != NULL)
+		peer->script = *script;
+	else
+		script_draw(&peer->script, client);
+	peer->conn = conn_open(peer, client, tcp, peer->script.capacity);
+	return peer;
+}
+
+/* Two scripts that wait for each other would wait forever. */
+static void agree(struct script *client, struct script *server)
+{
+	if (server->start_after > client->total)
+		server->start_after = client->total;
+	if (server->echo)
+		client->start_after = 0;
+	else if (client->start_after > server->total)
+		client->start_after = server->total;
+	if (client->start_after > 0)
+		server->start_after = 0;
+	if (client->finish == FINISH_AFTER_PEER) {
+		server->echo = false;
+		if (server->finish == FINISH_AFTER_PEER)
+			server->finish = FINISH_WRITTEN;
+	}
+}
+
+void peer_start(struct peer *peer)
+{
+	struct peer *other = pair_of(peer);
+
+	if (other != NULL) {
+		agree(&other->script, &peer->script);
+		peer_poke(other);
+	}
+	peer->started = true;
+	peer_poke(peer);
+}
+
+static void offer_again(void *subject)
+{
+	struct peer *peer = subject;
+
+	/* A full backlog drops the handshake, which the client repeats. */
+	if (peer->conn->unserved)
+		return;
+	if (!peer->listener->listening || peer->listener->fd < 0) {
+		peer->conn->unserved = true;
+		peer->conn->peer_reset = true;
+		peer->saw_reset = true;
+		peer->gone = true;
+		return;
+	}
+	if (!conn_offer(peer->conn, peer->listener)) {
+		world_after(10 * NS_PER_MS, offer_again, peer);
+		return;
+	}
+	trace("conn %llx: a client connects, writes %llu", (unsigned long long)peer->conn->key,
+	      (unsigned long long)peer->script.total);
+	peer_start(peer);
+}
+
+struct peer *client_start(struct sock *listener, const struct script *script)
+{
+	struct peer *peer = peer_new(script, true, listener->tcp);
+
+	peer->listener = listener;
+	offer_again(peer);
+	return peer;
+}
+
+void origins_set(struct origin *list, uint32_t count)
+{
+	origins = list;
+	origins_count = count;
+}
+
+struct origin *origin_find(uint16_t number)
+{
+	uint32_t i;
+
+	for (i = 0; i < origins_count; i++)
+		if (origins[i].number == number)
+			return &origins[i];
+	world_fail("a connect to origin %u, which is not configured", number);
+}
+
+int origin_answer(uint16_t number, uint64_t *after_ns)
+{
+	struct origin *origin = origin_find(number);
+	uint32_t drawn = (uint32_t)prng_below(&world->prng, 1000);
+
+	origin->connects++;
+	*after_ns = prng_spread(&world->prng, 0, origin->answer_ns);
+	if (prng_chance(&world->prng, 200))
+		*after_ns = 0;
+	if (world_chance(world->faults.no_port)) {
+		world->breaks_made++;
+		*after_ns = 0;
+		return -EADDRNOTAVAIL;
+	}
+	if (drawn < origin->refuses)
+		return origin->tcp ? -ECONNREFUSED : -ENOENT;
+	drawn -= origin->refuses;
+	if (drawn < origin->is_silent) {
+		*after_ns = UINT64_MAX;
+		return 0;
+	}
+	drawn -= origin->is_silent;
+	if (drawn < origin->unreachable)
+		return prng_chance(&world->prng, 500) ? -EHOSTUNREACH : -ENETUNREACH;
+	return 0;
+}
+
+struct conn *origin_accept(uint16_t number)
+{
+	const struct origin *origin = origin_find(number);
+
+	return peer_new(origin->script, false, origin->tcp)->conn;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * peer - virtual clients and origin servers, each with a script.
+ *
+ * A script says how much a peer writes, in which pieces and how fast, when it begins and when it
+ * finishes, and what goes wrong with it: a reset, a stall, a loss (it never answers again, and
+ * never says so), a close that reads no more.
+ *
+ * A step of a peer reads a little and writes a little; its next one follows after a pause, or when
+ * the connection wakes it.
+ */
+#ifndef SIM_PEER_H
+#define SIM_PEER_H
+
+#include "socket_sim.h"
+
+enum peer_finish {
+	FINISH_WRITTEN,    /* as soon as all is written */
+	FINISH_AFTER_PEER, /* and the other side has finished */
+	FINISH_NEVER,
+};
+
+enum peer_fault {
+	FAULT_NONE,
+	FAULT_RESET,
+	FAULT_LOST,
+	FAULT_STALL, /* reads and writes nothing for fault_ns */
+	FAULT_CLOSE, /* finishes, reads no more, and answers what still comes by a reset */
+};
+
+struct script {
+	uint64_t total; /* bytes to write; of an echo: no limit */
+	bool echo;      /* writes as much as it has read */
+	uint64_t start_after; /* bytes to have read before writing */
+	uint32_t write_max;   /* per step */
+	uint32_t read_max;
+	uint64_t pause_ns; /* between steps, at most */
+	uint32_t capacity; /* of each of its pipes */
+	enum peer_finish finish;
+	enum peer_fault fault;
+	uint64_t fault_at; /* when it has read and written so much together */
+	uint64_t fault_ns;
+};
+
+struct peer {
+	struct list node; /* in world->peers */
+	struct conn *conn;
+	struct sock *listener; /* of a client */
+	struct script script;
+	bool scheduled;
+	bool started;
+	bool gone;      /* takes no more steps */
+	bool stalled;
+	bool faulted;   /* the fault has happened */
+	bool saw_end;
+	bool saw_reset;
+};
+
+struct origin {
+	uint16_t number; /* its port; the first character of its name if it is a unix socket */
+	bool tcp;
+	/* how a connect to it ends, in 1/1,000; else it succeeds */
+	uint32_t refuses;
+	uint32_t is_silent; /* until the deadline */
+	uint32_t unreachable;
+	uint64_t answer_ns; /* at most */
+	const struct script *script; /* NULL: drawn */
+	uint32_t connects; /* made to it */
+};
+
+/* How scripts are drawn where none is given. */
+extern void (*script_draw)(struct script *script, bool client);
+
+struct origin *origin_find(uint16_t number);
+void origins_set(struct origin *origins, uint32_t count);
+/* 0 or a negative errno, to be reported after after_ns. */
+int origin_answer(uint16_t number, uint64_t *after_ns);
+struct conn *origin_accept(uint16_t number);
+
+/* A client that connects to the listening socket; script NULL: drawn. */
+struct peer *client_start(struct sock *listener, const struct script *script);
+/* The client's first step, or the server's once it is paired. */
+void peer_start(struct peer *peer);
+void peer_poke(struct peer *peer);
+
+/* Both ways carried all there was, and both ends were seen. */
+bool peer_is_complete(const struct peer *peer);
+/* Something was done to the peer itself that keeps its session from completing. */
+static inline bool peer_is_faulty(const struct peer *peer)
+{
+	return peer->script.fault != FAULT_NONE || peer->conn->broken;
+}
+
+#endif

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * socket_sim.c - descriptors, backlogs, pipes, ends and resets; and the direct socket calls of
+ * ring/ring.h. What is checked stands in socket_sim.h.
+ */
+#include "socket_sim.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "peer.h"
+#include "request_sim.h"
+#include "ring/ring.h"
+
+#define FD_FIRST 3
+
+/* --- descriptors ----------------------------------------------------------------------------- */
+
+static bool descriptors_left(void)
+{
+	return world->fds_used + FD_FIRST < world->fds_max;
+}
+
+/* NULL: no descriptor is left. */
+struct sock *sock_open(bool tcp)
+{
+	struct sock *sock;
+	int fd = FD_FIRST;
+
+	if (!descriptors_left())
+		return NULL;
+	while (world->fds[fd] != NULL)
+		fd++;
+	sock = calloc(1, sizeof(*sock));
+	assert(sock != NULL);
+	list_init(&sock->node);
+	list_push(&world->socks, &sock->node);
+	sock->fd = fd;
+	sock->tcp = tcp;
+	world->fds[fd] = sock;
+	world->fds_used++;
+	return sock;
+}
+
+struct sock *sock_of(int fd)
+{
+	if (fd < 0 || (uint32_t)fd >= world->fds_max || world->fds[fd] == NULL)
+		world_fail("descriptor %d is used but not open", fd);
+	return world->fds[fd];
+}
+
+struct sock *sock_listen(bool tcp, uint32_t backlog_max)
+{
+	struct sock *sock = sock_open(tcp);
+
+	assert(sock != NULL);
+	sock->listening = true;
+	sock->backlog_max = backlog_max;
+	sock->backlog = calloc(backlog_max, sizeof(struct conn *));
+	assert(sock->backlog != NULL);
+	return sock;
+}
+
+void sock_poke(struct sock *sock)
+{
+	struct request *waiting[] = { sock->recv, sock->send, sock->accept, sock->connect };
+	uint32_t i;
+
+	for (i = 0; i < ARRAY_COUNT(waiting); i++)
+		if (waiting[i] != NULL)
+			request_schedule(waiting[i]);
+}
+
+/* --- connections ----------------------------------------------------------------------------- */
+
+struct conn *conn_open(struct peer *peer, bool from_client, bool tcp, uint32_t capacity)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+
+	assert(conn != NULL);
+	list_init(&conn->node);
+	list_push(&world->conns, &conn->node);
+	conn->key = mix64(world->seed) + ++world->keys;
+	conn->peer = peer;
+	conn->from_client = from_client;
+	conn->tcp = tcp;
+	conn->in.capacity = capacity;
+	conn->out.capacity = capacity;
+	return conn;
+}
+
+bool conn_offer(struct conn *conn, struct sock *listener)
+{
+	if (listener->backlog_count == listener->backlog_max)
+		return false;
+	listener->backlog[listener->backlog_count++] = conn;
+	sock_poke(listener);
+	return true;
+}
+
+struct conn *backlog_take(struct sock *listener)
+{
+	struct conn *conn = listener->backlog[0];
+	uint32_t i;
+
+	assert(listener->backlog_count > 0);
+	listener->backlog_count--;
+	for (i = 0; i < listener->backlog_count; i++)
+		listener->backlog[i] = listener->backlog[i + 1];
+	return conn;
+}
+
+void conn_attach(struct conn *conn, struct sock *sock)
+{
+	assert(conn->sock == NULL && sock->conn == NULL);
+	conn->sock = sock;
+	conn->accepted = true;
+	sock->conn = conn;
+	if (conn->peer_reset)
+		sock->error = ECONNRESET;
+}
+
+uint64_t conn_room(const struct conn *conn)
+{
+	return conn->in.finished || conn->proxy_closed ? 0 : pipe_room(&conn->in);
+}
+
+void conn_write(struct conn *conn, uint64_t bytes)
+{
+	assert(!conn->in.finished && !conn->peer_reset);
+	assert(bytes > 0 && bytes <= pipe_room(&conn->in));
+	conn->in.written += bytes;
+	if (conn->sock != NULL)
+		sock_poke(conn->sock);
+}
+
+uint64_t conn_waiting(const struct conn *conn)
+{
+	return pipe_used(&conn->out);
+}
+
+void conn_read(struct conn *conn, uint64_t bytes)
+{
+	assert(bytes <= pipe_used(&conn->out));
+	conn->out.read += bytes;
+	if (conn->sock != NULL)
+		sock_poke(conn->sock);
+}
+
+void conn_finish(struct conn *conn)
+{
+	trace("conn %llx: the peer finishes at %llu", (unsigned long long)conn->key,
+	      (unsigned long long)conn->in.written);
+	assert(!conn->in.finished);
+	conn->in.finished = true;
+	if (conn->sock != NULL)
+		sock_poke(conn->sock);
+}
+
+void conn_reset(struct conn *conn)
+{
+	trace("conn %llx: the peer resets", (unsigned long long)conn->key);
+	if (conn->peer_reset)
+		return;
+	conn->peer_reset = true;
+	/* What was received before the reset may be read still, or not. */
+	if (prng_chance(&world->prng, 500))
+		conn->in.written = conn->in.read;
+	conn->out.read = conn->out.written;
+	if (conn->sock != NULL) {
+		conn->sock->error = ECONNRESET;
+		sock_poke(conn->sock);
+	}
+}
+
+void conn_break(struct conn *conn)
+{
+	conn->broken = true;
+	world->breaks_made++;
+	conn_reset(conn);
+	peer_poke(conn->peer);
+}
+
+/* --- the engine's side ----------------------------------------------------------------------- */
+
+void conn_received(struct conn *conn, uint64_t bytes)
+{
+	const struct conn *pair = conn->pair;
+	uint64_t queued;
+
+	conn->in.read += bytes;
+	if (conn->peer != NULL)
+		peer_poke(conn->peer);
+	if (pair != NULL && (pair->peer_reset || pair->peer_closed || pair->proxy_closed ||
+	                     pair->proxy_aborted))
+		return; /* it is dropped, and counts no more */
+	queued = conn->in.read - (pair != NULL ? pair->sent_home : 0);
+	if (queued > (uint64_t)world->window_bytes + world->slice_bytes)
+		world_fail("conn %llx: %llu bytes are queued, the window is %u",
+		           (unsigned long long)conn->key, (unsigned long long)queued,
+		           world->window_bytes);
+}
+
+void conn_check_sent(const struct conn *conn, uint64_t offset, const uint8_t *bytes,
+                     uint64_t count)
+{
+	const struct conn *pair = conn->pair;
+
+	if (pair == NULL)
+		world_fail("conn %llx: bytes are sent on no session's connection",
+		           (unsigned long long)conn->key);
+	if (offset + count > pair->in.read)
+		world_fail("conn %llx: %llu bytes sent, but only %llu were received",
+		           (unsigned long long)conn->key, (unsigned long long)(offset + count),
+		           (unsigned long long)pair->in.read);
+	if (!stream_matches(pair->key, offset, bytes, count))
+		world_fail("conn %llx: wrong bytes are sent at offset %llu, %llu of them",
+		           (unsigned long long)conn->key, (unsigned long long)offset,
+		           (unsigned long long)count);
+}
+
+void conn_send(struct conn *conn, const uint8_t *bytes, uint64_t count)
+{
+	conn_check_sent(conn, conn->out.written, bytes, count);
+	conn->out.written += count;
+}
+
+/* The engine passes an end on: rule (1). */
+static void check_finish(const struct conn *conn, const char *how)
+{
+	const struct conn *pair = conn->pair;
+
+	if (conn->peer_reset)
+		return; /* nobody sees it */
+	if (pair == NULL)
+		world_fail("conn %llx: %s looks like a clean end, but no session was made",
+		           (unsigned long long)conn->key, how);
+	if (!pair->in.finished || !pair->end_read)
+		world_fail("conn %llx: %s, but the other side has not finished",
+		           (unsigned long long)conn->key, how);
+	if (conn->out.written != pair->in.written || pair->in.read != pair->in.written)
+		world_fail("conn %llx: %s after %llu of %llu bytes",
+		           (unsigned long long)conn->key, how,
+		           (unsigned long long)conn->out.written,
+		           (unsigned long long)pair->in.written);
+}
+
+static void finish(struct sock *sock, const char *how)
+{
+	struct conn *conn = sock->conn;
+
+	trace("fd %d: %s", sock->fd, how);
+	if (conn == NULL || sock->finished || sock->aborted)
+		return;
+	check_finish(conn, how);
+	sock->finished = true;
+	conn->out.finished = true;
+	peer_poke(conn->peer);
+}
+
+static void reset_peer(struct conn *conn)
+{
+	if (conn->peer_reset || conn->proxy_reset)
+		return;
+	if (!conn->tcp) { /* a unix socket's peer sees an end */
+		conn->out.finished = true;
+		peer_poke(conn->peer);
+		return;
+	}
+	conn->proxy_reset = true;
+	peer_poke(conn->peer);
+}
+
+static void close_backlog(struct sock *sock)
+{
+	while (sock->backlog_count > 0) {
+		struct conn *conn = backlog_take(sock);
+
+		conn->unserved = true;
+		conn->proxy_closed = true;
+		reset_peer(conn);
+	}
+	free(sock->backlog);
+	sock->backlog = NULL;
+}
+
+void sock_close(struct sock *sock)
+{
+	struct conn *conn = sock->conn;
+
+	trace("fd %d: close", sock->fd);
+	if (sock->ops_away > 0)
+		world_fail("descriptor %d is closed while %u requests on it are away", sock->fd,
+		           sock->ops_away);
+	assert(sock->recv == NULL && sock->send == NULL);
+	if (sock->listening)
+		close_backlog(sock);
+	if (conn != NULL) {
+		/* Unread data turns a close into a reset. */
+		if (pipe_used(&conn->in) > 0 && !conn->peer_reset)
+			reset_peer(conn);
+		else if (!sock->aborted)
+			finish(sock, "close");
+		conn->proxy_closed = true;
+		conn->sock = NULL;
+	}
+	world->fds[sock->fd] = NULL;
+	world->fds_used--;
+	sock->fd = -1;
+}
+
+/* --- ring/ring.h ----------------------------------------------------------------------------- */
+
+int ring_socket_open(struct ring *ring, int family)
+{
+	struct sock *sock;
+
+	(void)ring;
+	if (world_chance(world->faults.socket_no_fd)) {
+		world->breaks_made++;
+		return -EMFILE;
+	}
+	sock = sock_open(family != AF_UNIX);
+	if (sock == NULL) {
+		world->breaks_made++;
+		return -EMFILE;
+	}
+	trace("fd %d: socket", sock->fd);
+	return sock->fd;
+}
+
+void ring_socket_finish(struct ring *ring, int fd)
+{
+	struct sock *sock = sock_of(fd);
+
+	(void)ring;
+	if (sock->finished)
+		world_fail("descriptor %d is finished twice", fd);
+	if (sock->send != NULL)
+		world_fail("descriptor %d is finished while a send is away", fd);
+	finish(sock, "finish");
+}
+
+void ring_socket_stop(struct ring *ring, int fd)
+{
+	struct sock *sock = sock_of(fd);
+
+	(void)ring;
+	trace("fd %d: stop", fd);
+	sock->stopped = true;
+	sock_poke(sock);
+}
+
+void ring_socket_abort(struct ring *ring, int fd)
+{
+	struct sock *sock = sock_of(fd);
+
+	(void)ring;
+	trace("fd %d: abort", fd);
+	sock->aborted = true;
+	if (sock->conn != NULL) {
+		sock->conn->proxy_aborted = true;
+		reset_peer(sock->conn);
+	}
+	sock_poke(sock);
+}
+
+void ring_socket_close(struct ring *ring, int fd)
+{
+	(void)ring;
+	sock_close(sock_of(fd));
+}
