@@ -12,10 +12,12 @@
 #include "flow_private.h"
 
 #include <errno.h>
+#include <poll.h>
 
 /* An interactive direction receives against at most this much credit, so that a stream is
  * recognised soon. */
 #define INTERACTIVE_CREDIT (64u * 1024)
+#define PIECE_GUESS 32 /* cautious, until the first receive tells */
 #define STREAK_TO_STREAM 4
 /* Sends below this are copied: the notification costs more than the copy. */
 #define ZERO_COPY_MIN_BYTES (32u * 1024)
@@ -27,7 +29,8 @@ void relay_init(struct relay *relay, enum side source)
 	*relay = (struct relay){ .oldest = SLICE_NONE,
 				 .newest = SLICE_NONE,
 				 .side = (uint8_t)source,
-				 .state = RELAY_OPEN };
+				 .state = RELAY_OPEN,
+				 .piece = PIECE_GUESS };
 	op_init(&relay->recv, on_recv);
 	op_init(&relay->send, on_send);
 	list_init(&relay->dirty);
@@ -116,6 +119,7 @@ void relay_drop_queue(struct relay *relay)
 
 static void learn(struct flow *flow, struct relay *relay, uint32_t bytes)
 {
+	relay->piece = (3 * relay->piece + bytes + 3) / 4;
 	if (relay->streaming) {
 		if (relay->streamed_bytes < SPLICE_AFTER_BYTES)
 			relay->streamed_bytes += bytes;
@@ -202,6 +206,7 @@ static void source_failed(struct session *session, struct relay *relay, int erro
 		return;
 	default: /* reset, host unreachable, keepalive given up: the stream is cut */
 		if (relay->state == RELAY_OPEN) {
+			session->reset_ms = flow_now_ms(session->flow);
 			relay_move(relay, RELAY_RESET);
 			session_retime(session);
 		}
@@ -238,6 +243,13 @@ void on_recv(struct op *op, int result, uint32_t flags)
 		session_op_home(session);
 		return;
 	}
+	if (relay->watching) {
+		relay->watching = false;
+		if (result > 0 && (result & POLLERR))
+			relay_source_over(relay, -ECONNRESET);
+		relay_mark(relay);
+		return;
+	}
 	if (relay->pipe != NULL) { /* ready, or in a state that splicing will tell */
 		relay_mark(relay);
 		return;
@@ -268,6 +280,17 @@ static bool is_tcp(const struct session *session, enum side side)
 	return side == SIDE_SERVER && session->server->conf->addr.kind != ADDR_UNIX;
 }
 
+/* For a multishot receive, which may overrun it by the rest of one slice. Each piece takes a slice,
+ * however small it is, so the credit is what as many pieces as the window has slices will bring. */
+static uint32_t credit(const struct flow *flow, const struct relay *relay, uint32_t most)
+{
+	uint32_t bytes = relay->piece * flow->window_slices;
+
+	if (bytes > INTERACTIVE_CREDIT)
+		bytes = INTERACTIVE_CREDIT;
+	return bytes < most ? bytes : most;
+}
+
 static void arm(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
@@ -292,11 +315,10 @@ static void arm(struct session *session, struct relay *relay)
 		if (limit > flow->slices.large_bytes)
 			limit = flow->slices.large_bytes;
 	} else if (relay->slices_count == 0 && limit > small) {
-		/* Multishot credit may be overrun by the rest of one slice. */
 		relay->recv_many = true;
 		if (!is_tcp(session, relay->side))
 			flags = 0; /* see ring.h: the end would be lost */
-		limit = limit - small < INTERACTIVE_CREDIT ? limit - small : INTERACTIVE_CREDIT;
+		limit = credit(flow, relay, limit - small);
 	} else if (limit > small) {
 		limit = small;
 	}
@@ -304,10 +326,34 @@ static void arm(struct session *session, struct relay *relay)
 		  flags | (relay->recv_many ? RING_RECV_MANY : 0));
 }
 
+void relay_watch(struct relay *relay)
+{
+	struct session *session = session_of_relay(relay);
+
+	if (session->state != SESSION_RELAY || relay->state != RELAY_OPEN || relay->recv.away ||
+	    !relay->send.away || list_linked(&relay->starved))
+		return;
+	relay->watching = true;
+	ring_watch(session->flow->ring, &relay->recv, session->fds[relay->side]);
+}
+
+void relay_stop_watching(struct relay *relay)
+{
+	if (relay->cancelling)
+		return;
+	relay->cancelling = true;
+	ring_cancel(session_of_relay(relay)->flow->ring, &relay->recv);
+}
+
 static void flush_receive(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
 
+	if (relay->watching) {
+		if (room(flow, relay) > 0)
+			relay_stop_watching(relay);
+		return;
+	}
 	if (relay->recv.away) {
 		/* Credit counts bytes; a flood of tiny pieces would hold a slice each. */
 		if (relay->recv_many && !relay->cancelling &&
@@ -533,6 +579,8 @@ void relay_flush(struct relay *relay)
 		session_close(session, CLOSE_CLIENT_RESET);
 		return;
 	}
+	if (relay->state == RELAY_OPEN && relay->send.away && !relay->recv.away)
+		session_look_soon(session);
 	if (relay->pipe != NULL && splice_flush(relay))
 		return;
 	if (session->state == SESSION_RELAY && !relay->send.away) {

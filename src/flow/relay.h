@@ -74,6 +74,7 @@ struct relay {
 	uint32_t queued_bytes;
 	uint32_t sending_bytes;   /* of the send that is away */
 	int32_t sent_result;      /* zero-copy: the result, kept until the memory is free */
+	uint32_t piece;           /* bytes that a receive brings, smoothed */
 	uint32_t streamed_bytes;  /* since it began to stream, up to the need of splice.c */
 	uint32_t turn_bytes;      /* spliced in this turn */
 	struct splice_pipe *pipe; /* leased: the relay splices; else NULL */
@@ -86,6 +87,7 @@ struct relay {
 	bool nonempty;          /* the last receive left something in the socket */
 	bool cancelling;        /* the receive was asked to end */
 	bool sending_zero_copy; /* the send that is away is */
+	bool watching;          /* the op `recv` watches a source that is not received from */
 	bool copy_only;         /* the target cannot be sent to without copying */
 	bool in_doubt; /* the last send was cut short: is the target gone? The next one tells */
 };
@@ -96,6 +98,10 @@ void relay_init(struct relay *relay, enum side source);
 void on_recv(struct op *op, int result, uint32_t flags);
 void on_send(struct op *op, int result, uint32_t flags);
 
+/* While the target is stuck nothing is received, and so a reset of the source would go unnoticed:
+ * watch for it. Harmless when the relay is not stuck. */
+void relay_watch(struct relay *relay);
+void relay_stop_watching(struct relay *relay);
 /* Flush at the end of this turn. */
 void relay_mark(struct relay *relay);
 /* Send what is queued, receive what there is room for, pass on an end. May close the session. */

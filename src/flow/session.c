@@ -10,6 +10,11 @@
 
 #include "base/clock.h"
 
+/* What was received before a reset is passed on, but a target that does not take it within this
+ * time does not keep the session. */
+#define RESET_GRACE_MS 1000
+#define STUCK_LOOK_MS 1000
+
 const char *const session_state_names[SESSION_STATE_COUNT] = { "FREE", "CONNECT", "RELAY",
 							       "CLOSE" };
 
@@ -107,6 +112,11 @@ uint64_t session_deadline_ms(const struct session *session, enum close_reason *r
 		client = server;
 		*reason = CLOSE_SERVER_TIMEOUT;
 	}
+	if (session->reset_ms != 0 && session->reset_ms + RESET_GRACE_MS < client) {
+		client = session->reset_ms + RESET_GRACE_MS;
+		*reason = session->relays[SIDE_CLIENT].state == RELAY_RESET ? CLOSE_CLIENT_RESET :
+									      CLOSE_SERVER_RESET;
+	}
 	if (half_closed(session)) {
 		fin = active[SIDE_CLIENT] > active[SIDE_SERVER] ? active[SIDE_CLIENT] :
 								  active[SIDE_SERVER];
@@ -128,6 +138,15 @@ void session_retime(struct session *session)
 		wheel_set(&session->flow->wheel, &session->timer, deadline);
 }
 
+void session_look_soon(struct session *session)
+{
+	uint64_t soon = flow_now_ms(session->flow) + STUCK_LOOK_MS;
+
+	assert(timer_is_set(&session->timer));
+	if (session->timer.deadline_ms > soon)
+		wheel_set(&session->flow->wheel, &session->timer, soon);
+}
+
 static void on_timer(struct timer *timer)
 {
 	struct session *session = container_of(timer, struct session, timer);
@@ -139,10 +158,13 @@ static void on_timer(struct timer *timer)
 	if (session->state == SESSION_CLOSE)
 		return;
 	deadline = session_deadline_ms(session, &reason);
-	if (deadline <= flow_now_ms(flow))
+	if (deadline <= flow_now_ms(flow)) {
 		session_close(session, reason);
-	else
-		wheel_set(&flow->wheel, timer, deadline);
+		return;
+	}
+	wheel_set(&flow->wheel, timer, deadline);
+	relay_watch(&session->relays[SIDE_CLIENT]);
+	relay_watch(&session->relays[SIDE_SERVER]);
 }
 
 void session_start(struct flow *flow, struct acceptor *acceptor, struct session *session, int fd)

@@ -51,6 +51,7 @@ struct session {
 	uint64_t id;
 	uint64_t started_ms;
 	uint64_t active_ms[SIDE_COUNT]; /* when bytes last came from or went to that side */
+	uint64_t reset_ms;              /* when a side reset the connection; 0: none has */
 	uint32_t tries;
 	uint8_t state;
 	uint8_t reason;
@@ -73,6 +74,8 @@ void session_op_home(struct session *session);
 uint64_t session_deadline_ms(const struct session *session, enum close_reason *reason);
 /* The deadline may have moved closer (a side finished): look again. */
 void session_retime(struct session *session);
+/* A direction is stuck: if it still is in a while, watch its source. */
+void session_look_soon(struct session *session);
 
 static inline struct session *session_of_relay(struct relay *relay)
 {

@@ -143,8 +143,11 @@ bool splice_flush(struct relay *relay)
 	struct flow *flow = session->flow;
 
 	assert(relay->pipe != NULL);
-	if (!relay_home(relay))
-		return true; /* still waiting for a side */
+	if (!relay_home(relay)) { /* still waiting for a side */
+		if (relay->watching && !relay->send.away)
+			relay_stop_watching(relay);
+		return true;
+	}
 	move_all(session, relay);
 	if (relay->pipe == NULL)
 		return false;

@@ -220,6 +220,14 @@ void ring_poll(struct ring *ring, struct op *op, int fd)
 	io_uring_sqe_set_data(sqe, op);
 }
 
+void ring_watch(struct ring *ring, struct op *op, int fd)
+{
+	struct io_uring_sqe *sqe = prepare(ring, op);
+
+	io_uring_prep_poll_add(sqe, fd, 0); /* errors are always reported */
+	io_uring_sqe_set_data(sqe, op);
+}
+
 void ring_ready(struct ring *ring, struct op *op, int fd, bool to_write)
 {
 	struct io_uring_sqe *sqe = prepare(ring, op);

@@ -11,6 +11,7 @@
 #include "request_private.h"
 
 #include <errno.h>
+#include <poll.h>
 
 #include "peer.h"
 #include "ring_sim.h"
@@ -186,6 +187,27 @@ static void recv_issue(struct request *request)
 		request_look(request);
 }
 
+/* --- watching -------------------------------------------------------------------------------- */
+
+/* In the slot of the receive, which cannot be away meanwhile. The error is left to be reported. */
+static void watch_look(struct request *request)
+{
+	const struct sock *sock = request->sock;
+
+	if (sock->aborted || sock->stopped || sock->error != 0 || sock->conn->peer_reset)
+		request_finish(request, POLLERR | POLLHUP, 0);
+	else if (request->cancelled)
+		request_finish(request, -ECANCELED, 0);
+}
+
+static void watch_issue(struct request *request)
+{
+	if (request->sock->recv != NULL)
+		world_fail("descriptor %d: a watch while a receive is away", request->fd);
+	request->sock->recv = request;
+	request_schedule(request);
+}
+
 /* --- accepting ------------------------------------------------------------------------------- */
 
 /* One accept; false: it was the last. */
@@ -310,6 +332,9 @@ void request_look(struct request *request)
 	case REQUEST_RECV:
 		recv_look(request);
 		return;
+	case REQUEST_WATCH:
+		watch_look(request);
+		return;
 	case REQUEST_SEND:
 		send_look(request);
 		return;
@@ -337,6 +362,9 @@ void request_issue(struct request *request)
 		return;
 	case REQUEST_RECV:
 		recv_issue(request);
+		return;
+	case REQUEST_WATCH:
+		watch_issue(request);
 		return;
 	case REQUEST_SEND:
 		send_issue(request);

@@ -442,6 +442,13 @@ void ring_poll(struct ring *ring, struct op *op, int fd)
 	world_fail("descriptor %d: the flow layer polls nothing", fd);
 }
 
+void ring_watch(struct ring *ring, struct op *op, int fd)
+{
+	reserve(ring, 1);
+	(void)prepare(ring, op, REQUEST_WATCH, fd);
+	trace("fd %d: watched", fd);
+}
+
 void ring_post(struct ring *ring, struct op *sent, struct ring *target_ring, struct op *target,
                int value)
 {
