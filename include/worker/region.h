@@ -24,6 +24,8 @@ struct region {
 	enum region_pages pages;
 };
 
+/* What asking for so many bytes maps: whole huge pages. */
+uint64_t region_bytes_mapped(uint64_t bytes);
 /* Returns 0 or a negative errno (-ENOMEM also when huge pages are required and missing). */
 int region_open(struct region *region, uint64_t bytes, uint32_t parts, uint32_t slice_bytes,
 		enum conf_huge_pages huge_pages);

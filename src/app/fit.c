@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "flow/flow.h"
+#include "worker/region.h"
 #include "worker/worker.h"
 
 #define DESCRIPTORS_OWN 48 /* standard streams, log, signals, probes, spare for reports */
@@ -61,7 +62,7 @@ static bool fit_memory(struct fit *fit, const struct conf *conf, const struct ho
 	struct ring_options ring;
 
 	worker_ring_options(conf, -1, &ring);
-	fit->region_bytes = conf->proxy.buffer_memory;
+	fit->region_bytes = region_bytes_mapped(conf->proxy.buffer_memory);
 	fit->rings_bytes = fit->workers * ring_memory_bytes(&ring);
 	fit->sessions_bytes = (uint64_t)fit->max_sessions * flow_session_bytes();
 	fit->total_bytes = fit->region_bytes + fit->rings_bytes + fit->sessions_bytes;

@@ -153,6 +153,8 @@ uint64_t flow_turn(struct flow *flow)
 	counter_set(&flow->stats.slices_used_peak_bytes, flow->slices.held_bytes_peak);
 	if (CHECKS_FULL)
 		flow_check(flow);
+	if (flow_is_over(flow))
+		return 0; /* nothing would wake us any more */
 	if (!list_empty(&flow->to_dial))
 		return 0; /* submit their first receives, and dial right after */
 	next_ms = wheel_next_ms(&flow->wheel);

@@ -70,6 +70,7 @@ static void enqueue(struct flow *flow, struct relay *relay, uint32_t index)
 		slices_at(&flow->slices, relay->newest)->next = index;
 	relay->newest = index;
 	relay->slices_count++;
+	relay->held_bytes += slices_capacity(&flow->slices, index);
 	relay->queued_bytes += slices_at(&flow->slices, index)->len;
 }
 
@@ -82,6 +83,7 @@ static void give_oldest(struct flow *flow, struct relay *relay)
 	if (relay->oldest == SLICE_NONE)
 		relay->newest = SLICE_NONE;
 	relay->slices_count--;
+	relay->held_bytes -= slices_capacity(&flow->slices, index);
 	slices_give(&flow->slices, index);
 }
 
@@ -269,7 +271,8 @@ void on_recv(struct op *op, int result, uint32_t flags)
 /* Room in the window, 0 when the next receive must wait. */
 static uint32_t room(const struct flow *flow, const struct relay *relay)
 {
-	if (relay->queued_bytes >= flow->window || relay->slices_count >= flow->window_slices)
+	if (relay->queued_bytes >= flow->window || relay->slices_count >= flow->window_slices ||
+	    relay->held_bytes >= 2 * flow->window)
 		return 0;
 	return flow->window - relay->queued_bytes;
 }
@@ -305,7 +308,10 @@ static void arm(struct session *session, struct relay *relay)
 		return;
 	relay->recv_class = SLICE_SMALL;
 	relay->recv_many = false;
-	if (relay->streaming && !slices_pressed(&flow->slices)) {
+	if (relay->streaming && !slices_pressed(&flow->slices) &&
+	    flow->slices.large_bytes <= 2 * flow->window) {
+		if (relay->held_bytes + flow->slices.large_bytes > 2 * flow->window)
+			return;
 		/* Half a window at most, so that one half is received while the other is sent. */
 		relay->recv_class = SLICE_LARGE;
 		if (limit < flow->window / 2 && relay->queued_bytes > 0)
@@ -610,17 +616,19 @@ void relay_check(struct relay *relay)
 {
 	struct session *session = session_of_relay(relay);
 	struct slices *slices = &session->flow->slices;
-	uint32_t bytes = 0, count = 0, index;
+	uint32_t bytes = 0, held = 0, count = 0, index;
 
 	for (index = relay->oldest; index != SLICE_NONE; index = slices_at(slices, index)->next) {
 		assert(slices_at(slices, index)->state == SLICE_HELD);
 		assert(slices_at(slices, index)->len > 0);
 		bytes += slices_at(slices, index)->len;
+		held += slices_capacity(slices, index);
 		count++;
 	}
 	assert(relay->pipe == NULL || count == 0);
 	assert(relay->pipe != NULL || bytes == relay->queued_bytes);
 	assert(count == relay->slices_count);
+	assert(held == relay->held_bytes);
 	assert(relay->sending_bytes <= relay->queued_bytes);
 	assert(relay->send.away || relay->sending_bytes == 0);
 	assert(!(list_linked(&relay->starved) && relay->recv.away));

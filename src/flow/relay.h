@@ -31,6 +31,8 @@
  *       window leaves, and only up to that room (within one slice: see ring_recv()).
  *   (3) slices_count never exceeds window_slices by more than what one multishot receive delivers
  *       before its cancellation takes effect.
+ *       The slices of a queue together hold at most twice the window (held_bytes), however
+ *       little each of them was filled.
  *   (4) The target is half-closed only after the source's end was seen and the queue is empty.
  *   (5) A relay waits in the starved list only while no receive is away.
  *
@@ -71,6 +73,7 @@ struct relay {
 	uint32_t oldest;     /* slices, linked by next */
 	uint32_t newest;
 	uint32_t slices_count;
+	uint32_t held_bytes; /* the capacity of these slices */
 	uint32_t queued_bytes;
 	uint32_t sending_bytes;   /* of the send that is away */
 	int32_t sent_result;      /* zero-copy: the result, kept until the memory is free */

@@ -102,6 +102,13 @@ static inline uint8_t *slices_memory(const struct slices *slices, uint32_t index
 	return slices->base + (uint64_t)index * slices->small_bytes;
 }
 
+/* What a slice can hold. */
+static inline uint32_t slices_capacity(const struct slices *slices, uint32_t index)
+{
+	return slices->slices[index].class == SLICE_LARGE ? slices->large_bytes :
+							    slices->small_bytes;
+}
+
 static inline uint64_t slices_bytes(const struct slices *slices)
 {
 	return (uint64_t)slices->blocks_count * slices->large_bytes;

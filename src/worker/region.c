@@ -58,12 +58,17 @@ static bool map_ordinary(struct region *region, bool transparent)
 	return true;
 }
 
+uint64_t region_bytes_mapped(uint64_t bytes)
+{
+	return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
 int region_open(struct region *region, uint64_t bytes, uint32_t parts, uint32_t slice_bytes,
 		enum conf_huge_pages huge_pages)
 {
 	assert(parts > 0);
 	*region = (struct region){ 0 };
-	region->bytes = (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	region->bytes = region_bytes_mapped(bytes);
 	region->part_bytes = region->bytes / parts / slice_bytes * slice_bytes;
 	if (huge_pages != HUGE_PAGES_OFF && map_explicit(region))
 		return 0;

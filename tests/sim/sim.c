@@ -102,6 +102,12 @@ static void after_turn(struct sim *sim, struct sim_worker *worker)
 	if (world_chance(sim->plan->check_permille))
 		flow_check(worker->flow);
 	worker->over = flow_is_over(worker->flow);
+	if (worker->over) {
+		/* Its loop would have ended here: it must be told to, and is asked no more. */
+		if (worker->deadline_ns != 0)
+			world_fail("a worker that is over would sleep on");
+		worker->deadline_ns = UINT64_MAX;
+	}
 	world->now_ns += prng_range(prng, 500, 5000);
 	if (world_chance(sim->plan->stall_permille))
 		worker->asleep_until_ns = world->now_ns + prng_spread(prng, 0, 60 * NS_PER_MS);

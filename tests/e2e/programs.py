@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""Real programs through sluice; one that is not installed is skipped."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import harness
+from harness import (HOST, SLUICE_LOAD, Skip, Sluice, check, dial, equal, free_port, need, pattern,
+                     wait_until)
+
+BODY = pattern(3 << 20)
+
+
+class Program:
+    """A server of another project: started on a port, ended by the test."""
+
+    def __init__(self, port, *command, **options):
+        self.port = port
+        self.output = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output,
+                                        stderr=subprocess.STDOUT, start_new_session=True, **options)
+        try:
+            wait_until(self._listens, f"{command[0]} does not listen")
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _listens(self):
+        if self.process.poll() is not None:
+            self.output.seek(0)
+            said = self.output.read().decode(errors="replace")[-500:]
+            raise Skip(f"it ended with {self.process.returncode}: {said}")
+        try:
+            dial((HOST, self.port), timeout=1).close()
+            return True
+        except OSError:
+            return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.output.close()
+
+
+class Pages(BaseHTTPRequestHandler):
+    """The origin where neither the load tool nor nginx is there."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        body = BODY if self.path == "/large" else b"small\n"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):  # pylint: disable=invalid-name
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        answer = hashlib.sha256(body).hexdigest().encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format, *args):  # pylint: disable=redefined-builtin
+        pass
+
+
+class Server(ThreadingHTTPServer):
+    request_queue_size = 256
+
+
+class PythonOrigin:
+    def __init__(self):
+        self.server = Server((HOST, 0), Pages)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def http_origin():
+    if os.access(SLUICE_LOAD, os.X_OK):
+        port = free_port()
+        try:
+            return Program(port, SLUICE_LOAD, "serve", f"{HOST}:{port}")
+        except Skip:
+            pass
+    return PythonOrigin()
+
+
+def output_of(*command, seconds=30):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=seconds, check=False)
+    text = done.stdout.decode(errors="replace")
+    check(done.returncode == 0, f"{os.path.basename(command[0])} ended with {done.returncode}: "
+          f"{text[-600:]}")
+    return text
+
+
+def url(sluice, path="/"):
+    return f"http://{HOST}:{sluice.address[1]}{path}"
+
+
+def finished_well(sluice, sessions):
+    now = sluice.at_rest()
+    check(now["sessions_total"] >= sessions, f"{now['sessions_total']} sessions")
+    return now
+
+
+def test_curl():
+    curl = need("curl")
+    with PythonOrigin() as origin, Sluice([(HOST, origin.port)]) as sluice, \
+            tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "body")
+        output_of(curl, "-sSf", "--max-time", "20", "-o", path, url(sluice, "/large"))
+        with open(path, "rb") as f:
+            check(f.read() == BODY, "the download differs")
+        got = output_of(curl, "-sSf", "--max-time", "20", "--data-binary", f"@{path}",
+                        "-H", "Expect: 100-continue", url(sluice, "/upload"))
+        equal(got, hashlib.sha256(BODY).hexdigest(), "digest of the upload")
+        got = output_of(curl, "-sSf", "--max-time", "20", *[url(sluice)] * 20)
+        equal(got, "small\n" * 20, "20 requests on one connection")
+        finished_well(sluice, 3)
+
+
+def wrk(*arguments):
+    program = need("wrk")
+    with http_origin() as origin, \
+            Sluice([(HOST, origin.port)], proxy={"workers": 2}) as sluice:
+        told = output_of(program, "-t2", "-c64", "-d2s", "--timeout", "5s", *arguments,
+                         url(sluice))
+        check("Socket errors" not in told and "Non-2xx" not in told, told)
+        requests = int(re.search(r"(\d+) requests in", told)[1])
+        check(requests > 200, f"{requests} requests in 2 s: {told}")
+        finished_well(sluice, 64)
+
+
+def test_wrk():
+    wrk()
+
+
+def test_wrk_short_connections():
+    wrk("-H", "Connection: close")
+
+
+def iperf3(*arguments):
+    program = need("iperf3")
+    port = free_port()
+    with Program(port, program, "-s", "-B", HOST, "-p", str(port)), \
+            Sluice([(HOST, port)], proxy={"workers": 2}) as sluice:
+        told = output_of(program, "-c", HOST, "-p", str(sluice.address[1]), "-t", "2", "-J",
+                         *arguments)
+        end = json.loads(told)["end"]
+        sent, received = end["sum_sent"]["bytes"], end["sum_received"]["bytes"]
+        check(received > 10 << 20, f"{received} bytes in 2 s")
+        check(received <= sent, f"{received} bytes received of {sent} sent")
+        finished_well(sluice, 2)
+
+
+def test_iperf3():
+    iperf3()
+
+
+def test_iperf3_reverse():
+    iperf3("-R")
+
+
+def test_iperf3_parallel():
+    iperf3("-P", "8")
+
+
+def test_iperf3_parallel_reverse():
+    iperf3("-P", "8", "-R")
+
+
+def test_iperf3_both_ways():
+    iperf3("-P", "2", "--bidir")
+
+
+def test_redis_benchmark():
+    server, benchmark = need("redis-server"), need("redis-benchmark")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder, \
+            Program(port, server, "--bind", HOST, "--port", str(port), "--save", "",
+                    "--appendonly", "no", "--dir", folder), \
+            Sluice([(HOST, port)], proxy={"workers": 2}) as sluice:
+        common = [benchmark, "-h", HOST, "-p", str(sluice.address[1]), "--csv"]
+        for options in (["-n", "20000", "-c", "50", "-t", "set,get,lpush,lrange_100"],
+                        ["-n", "50000", "-c", "20", "-P", "16", "-t", "set,get"],
+                        ["-n", "300", "-c", "10", "-d", "300000", "-t", "set,get"]):
+            told = output_of(*common, *options)
+            check("GET" in told and "rror" not in told, told)
+        finished_well(sluice, 50)
+
+
+NGINX = """
+daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log stderr error;
+events {{ worker_connections 1024; }}
+http {{
+  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
+  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen {host}:{port} backlog=1024; root {folder}; keepalive_requests 1000000; }}
+}}
+"""
+
+
+def test_nginx_as_origin():
+    nginx, curl = need("nginx"), need("curl")
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        conf = os.path.join(folder, "nginx.conf")
+        with open(conf, "w", encoding="ascii") as f:
+            f.write(NGINX.format(folder=folder, host=HOST, port=port))
+        with open(os.path.join(folder, "large"), "wb") as f:
+            f.write(BODY)
+        with Program(port, nginx, "-c", conf, "-p", folder, "-e", "stderr"), \
+                Sluice([(HOST, port)], proxy={"workers": 2}) as sluice:
+            for _ in range(5):
+                path = os.path.join(folder, "got")
+                output_of(curl, "-sSf", "--max-time", "20", "-o", path, url(sluice, "/large"))
+                with open(path, "rb") as f:
+                    check(f.read() == BODY, "the download differs")
+            told = output_of(need("wrk"), "-t1", "-c32", "-d2s", url(sluice, "/large"))
+            check("Socket errors" not in told and "Non-2xx" not in told, told)
+            finished_well(sluice, 5 + 32)
+
+
+def sluice_load(*arguments, service="http"):
+    """The load tool checks the content of every answer by itself."""
+    if not os.access(SLUICE_LOAD, os.X_OK):
+        raise Skip("sluice-load is not built")
+    port = free_port()
+    with Program(port, SLUICE_LOAD, "serve", f"{service}={HOST}:{port}"), \
+            Sluice([(HOST, port)], proxy={"workers": 2}) as sluice:
+        scheme = "http" if service == "http" else "tcp"
+        told = output_of(SLUICE_LOAD, "-d", "2s", *arguments,
+                         f"{scheme}://{HOST}:{sluice.address[1]}")
+        check(re.search(r"\b0 errors", told), told)
+        finished_well(sluice, 1)
+
+
+def test_load_tool_http():
+    sluice_load("-c", "50")
+
+
+def test_load_tool_verifies():
+    sluice_load("-c", "20", "--mode", "rr", "--verify", "--size", "5000", service="rr")
+
+
+harness.main(globals())
