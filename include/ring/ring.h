@@ -139,8 +139,8 @@ void ring_cancel(struct ring *ring, struct op *op);
 /* Readiness to read, reported again and again (many completions). */
 void ring_poll(struct ring *ring, struct op *op, int fd);
 
-/* A socket's reset or failure, once, while nothing is received from it. Result: poll(2) events, or a
- * negative errno. */
+/* A socket's reset or failure, once, while nothing is received from it. Result: poll(2) events, or
+ * a negative errno. */
 void ring_watch(struct ring *ring, struct op *op, int fd);
 
 /* Deliver `value` to an op of another worker's ring, as a completion with RING_MORE and that

@@ -96,8 +96,15 @@ struct relay {
 };
 
 struct session;
+struct flow;
+
+#define RELAY_PIECE_GUESS 32 /* cautious, until the first receive tells */
 
 void relay_init(struct relay *relay, enum side source);
+/* The only writer of the state. */
+void relay_move(struct relay *relay, enum relay_state next);
+/* The other direction of the session. */
+struct relay *relay_reverse(struct relay *relay);
 void on_recv(struct op *op, int result, uint32_t flags);
 void on_send(struct op *op, int result, uint32_t flags);
 
@@ -115,6 +122,13 @@ void relay_count_in(struct session *session, struct relay *relay, uint32_t bytes
 void relay_source_over(struct relay *relay, int result);
 /* The target takes no more. */
 void relay_target_failed(struct relay *relay);
+/* Append a slice; take away what the target has taken. */
+void relay_enqueue(struct flow *flow, struct relay *relay, uint32_t index);
+void relay_dequeue(struct flow *flow, struct relay *relay, uint32_t bytes);
+/* Receive what there is room for. */
+void relay_flush_receive(struct session *session, struct relay *relay);
+/* Send all that is queued; no send is away. */
+void relay_send_queue(struct session *session, struct relay *relay);
 /* The queue as a vector of at most RING_VECTOR_MAX parts, to be sent now; its length. */
 uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MAX]);
 /* Give back every slice of the queue. No send is away. */

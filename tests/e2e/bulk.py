@@ -47,6 +47,40 @@ def test_1_gib_both_ways():
     transfer(1024 * MIB, proxy={"buffer_memory": "64M"})
 
 
+def test_a_long_stream_is_spliced():
+    """Long streams go through pipes, whole and in order; short ones do not."""
+    now = transfer(32 * MIB, sessions=4)
+    check(now["splices"] >= 8, f"both directions of four sessions: {now['splices']} splices")
+    check(now["spliced_bytes"] > 4 * 2 * 16 * MIB, f"only {now['spliced_bytes']} bytes spliced")
+    now = transfer(MIB // 2)
+    equal((now["splices"], now["spliced_bytes"]), (0, 0), "splices of half a megabyte")
+
+
+def test_more_streams_than_pipes():
+    """Sixteen pipes a worker: the other streams go through slices meanwhile."""
+    now = transfer(4 * MIB, sessions=24, proxy={"workers": "1"})
+    check(now["splices"] <= 48 and now["spliced_bytes"] > 0, f"{now['splices']} splices")
+
+
+def test_reset_in_the_middle_of_a_spliced_stream():
+    """Bytes in a pipe that nobody takes: the pipe is replaced, the next stream is whole."""
+    go = threading.Event()
+    with Origin(lambda c: go.wait(30), receive_buffer=16384) as origin, \
+            Sluice([origin.address], rests=False) as sluice:
+        for _ in range(3):
+            s = sluice.connect()
+            s.settimeout(1)
+            try:
+                for _ in range(64):
+                    s.sendall(bytes(MIB))
+            except TimeoutError:
+                pass
+            reset(s)
+        sluice.wait_count("close_CLIENT_RESET", 3)
+        go.set()
+    transfer(8 * MIB)
+
+
 def test_eight_sessions_small_pool():
     """Bulk both ways through a pool of 64 slices: slower, but complete and fair."""
     now = transfer(8 * MIB, sessions=8, proxy={"buffer_memory": "1M"})

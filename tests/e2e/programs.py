@@ -59,20 +59,20 @@ class Pages(BaseHTTPRequestHandler):
     """The origin where neither the load tool nor nginx is there."""
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):  # pylint: disable=invalid-name
-        body = BODY if self.path == "/large" else b"small\n"
+    def answer(self, body):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
+    def do_GET(self):  # pylint: disable=invalid-name
+        self.answer(BODY if self.path == "/large" else b"small\n")
+
     def do_POST(self):  # pylint: disable=invalid-name
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        answer = hashlib.sha256(body).hexdigest().encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
+        self.answer(hashlib.sha256(body).hexdigest().encode())
 
     def log_message(self, format, *args):  # pylint: disable=redefined-builtin
         pass
@@ -80,6 +80,9 @@ class Pages(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     request_queue_size = 256
+
+    def handle_error(self, request, client_address):
+        pass  # wrk ends with resets
 
 
 class PythonOrigin:

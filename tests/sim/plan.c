@@ -169,8 +169,11 @@ static void draw_style(bool gentle, enum shape shape)
 static uint32_t sometimes(uint32_t permille, uint32_t most)
 {
 	struct prng *prng = &world->prng;
-	uint32_t drawn = (uint32_t)prng_spread(prng, 1, most);
+	uint32_t drawn;
 
+	if (most == 0)
+		return 0;
+	drawn = (uint32_t)prng_spread(prng, 1, most);
 	return prng_chance(prng, permille) ? drawn : 0;
 }
 

@@ -60,8 +60,7 @@ static void check_refused(struct bench *bench, const char *words)
 	char *word, *rest = copy;
 
 	CHECK(!check(bench));
-	strncpy(copy, words, sizeof(copy) - 1);
-	copy[sizeof(copy) - 1] = '\0';
+	snprintf(copy, sizeof(copy), "%s", words);
 	while ((word = strsep(&rest, "|")) != NULL) {
 		unit_row(word);
 		CHECK(strstr(bench->text, word) != NULL);

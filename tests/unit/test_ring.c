@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The real ring against the real kernel: the promises of ring/ring.h that the layers above build on.
+ * The real ring against the real kernel: the promises of ring/ring.h that the layers above build
+ * on.
  */
 #include "ring/ring.h"
 

@@ -131,7 +131,7 @@ TEST(the_pool_can_be_emptied_and_comes_back_whole)
 	slices_check(&bench.slices);
 	CHECK(!slices_pressed(&bench.slices));
 	CHECK_UINT(slices_home_bytes(&bench.slices), 2 << 20);
-	/* Merged again, but for the margin that keeps one slice from splitting a block each time. */
+	/* Merged again, but for the margin that spares a lone slice the splitting each time. */
 	CHECK(bench.slices.smalls_free_count <= 3 * bench.slices.per_block);
 	bench_close(&bench);
 }

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * receive.c - what comes from a relay's source, and when to receive again.
+ *
+ *   interactive   multishot into small slices, against credit
+ *   stream        one-shot into large slices, half a window at a time; then spliced (splice.c)
+ *   stuck         nothing is received; after a while the source is watched for its reset
+ *   starved       no slice was free: in line until there is one
+ */
+#include "flow_private.h"
+
+#include <errno.h>
+#include <poll.h>
+
+/* An interactive direction receives against at most this much credit, so that a stream is
+ * recognised soon. */
+#define INTERACTIVE_CREDIT (64u * 1024)
+#define STREAK_TO_STREAM 4
+
+static void learn(struct flow *flow, struct relay *relay, uint32_t bytes)
+{
+	relay->piece = (3 * relay->piece + bytes + 3) / 4;
+	if (relay->streaming) {
+		if (relay->streamed_bytes < SPLICE_AFTER_BYTES)
+			relay->streamed_bytes += bytes;
+		/* Little came although the receive waited for data: large slices are wasted. */
+		if (bytes <= flow->slices.small_bytes && ++relay->full_streak >= STREAK_TO_STREAM) {
+			relay->streaming = false;
+			relay->full_streak = 0;
+		} else if (bytes > flow->slices.small_bytes) {
+			relay->full_streak = 0;
+		}
+		return;
+	}
+	if (bytes < flow->slices.small_bytes) {
+		relay->full_streak = 0;
+	} else if (++relay->full_streak >= STREAK_TO_STREAM) {
+		relay->streaming = true;
+		relay->streamed_bytes = 0;
+		relay->full_streak = 0;
+		counter_add(&flow->stats.streams, 1);
+	}
+}
+
+void relay_count_in(struct session *session, struct relay *relay, uint32_t bytes)
+{
+	struct flow_stats *stats = &session->flow->stats;
+
+	relay->bytes += bytes;
+	session->active_ms[relay->side] = flow_now_ms(session->flow);
+	counter_add(&stats->receives, 1);
+	counter_add(relay->side == SIDE_CLIENT ? &stats->client_bytes : &stats->server_bytes,
+		    bytes);
+}
+
+static void received(struct session *session, struct relay *relay, uint32_t slice, uint32_t bytes)
+{
+	struct flow *flow = session->flow;
+
+	relay_count_in(session, relay, bytes);
+	if (relay->state != RELAY_OPEN) { /* BROKEN: nobody will take it */
+		slices_give(&flow->slices, slice);
+		return;
+	}
+	relay_enqueue(flow, relay, slice);
+	learn(flow, relay, bytes);
+}
+
+static void source_ended(struct session *session, struct relay *relay)
+{
+	if (relay->state != RELAY_OPEN)
+		return;
+	relay_move(relay, RELAY_ENDED);
+	if (session->first_end < 0)
+		session->first_end = (int8_t)relay->side;
+	session_retime(session);
+}
+
+static void starve(struct flow *flow, struct relay *relay)
+{
+	counter_add(&flow->stats.starvations, 1);
+	slices_wanted(&flow->slices, relay->recv_class);
+	if (!list_linked(&relay->starved)) {
+		list_push(&flow->starved, &relay->starved);
+		counter_add(&flow->stats.starved, 1);
+	}
+}
+
+static void unstarve(struct flow *flow, struct relay *relay)
+{
+	if (list_linked(&relay->starved)) {
+		list_remove(&relay->starved);
+		counter_sub(&flow->stats.starved, 1);
+	}
+}
+
+static void source_failed(struct session *session, struct relay *relay, int error)
+{
+	switch (error) {
+	case -ENOBUFS:
+		starve(session->flow, relay);
+		return;
+	case -ECANCELED: /* stopped because too much small was waiting */
+	case -EINTR:
+	case -EAGAIN:
+		return;
+	default: /* reset, host unreachable, keepalive given up: the stream is cut */
+		if (relay->state == RELAY_OPEN) {
+			session->reset_ms = flow_now_ms(session->flow);
+			relay_move(relay, RELAY_RESET);
+			session_retime(session);
+		}
+		return;
+	}
+}
+
+void relay_source_over(struct relay *relay, int result)
+{
+	struct session *session = session_of_relay(relay);
+
+	assert(result <= 0);
+	if (result == 0)
+		source_ended(session, relay);
+	else
+		source_failed(session, relay, result);
+}
+
+void on_recv(struct op *op, int result, uint32_t flags)
+{
+	struct relay *relay = container_of(op, struct relay, recv);
+	struct session *session = session_of_relay(relay);
+	struct flow *flow = session->flow;
+	uint32_t slice = SLICE_NONE;
+
+	if (flags & RING_BUFFER)
+		slice = slices_received(&flow->slices, relay->recv_class, ring_buffer_id(flags),
+					result > 0 ? (uint32_t)result : 0);
+	if (!relay->recv.away)
+		relay->cancelling = false;
+	if (session->state == SESSION_CLOSE) {
+		if (slice != SLICE_NONE)
+			slices_give(&flow->slices, slice);
+		session_op_home(session);
+		return;
+	}
+	if (relay->watching) {
+		relay->watching = false;
+		if (result > 0 && (result & POLLERR))
+			relay_source_over(relay, -ECONNRESET);
+		relay_mark(relay);
+		return;
+	}
+	if (relay->pipe != NULL) { /* ready, or in a state that splicing will tell */
+		relay_mark(relay);
+		return;
+	}
+	relay->nonempty = (flags & RING_NONEMPTY) != 0;
+	if (result > 0) {
+		assert(slice != SLICE_NONE);
+		received(session, relay, slice, (uint32_t)result);
+	} else {
+		if (slice != SLICE_NONE)
+			slices_give(&flow->slices, slice);
+		relay_source_over(relay, result);
+	}
+	relay_mark(relay);
+}
+
+/* Room in the window, 0 when the next receive must wait. */
+static uint32_t room(const struct flow *flow, const struct relay *relay)
+{
+	if (relay->queued_bytes >= flow->window || relay->slices_count >= flow->window_slices ||
+	    relay->held_bytes >= 2 * flow->window)
+		return 0;
+	return flow->window - relay->queued_bytes;
+}
+
+/* Known for servers; a client's socket may be inherited and of any kind. */
+static bool is_tcp(const struct session *session, enum side side)
+{
+	return side == SIDE_SERVER && session->server->conf->addr.kind != ADDR_UNIX;
+}
+
+/* For a multishot receive, which may overrun it by the rest of one slice. Each piece takes a slice,
+ * however small it is, so the credit is what as many pieces as the window has slices will bring. */
+static uint32_t credit(const struct flow *flow, const struct relay *relay, uint32_t most)
+{
+	uint32_t bytes = relay->piece * flow->window_slices;
+
+	if (bytes > INTERACTIVE_CREDIT)
+		bytes = INTERACTIVE_CREDIT;
+	return bytes < most ? bytes : most;
+}
+
+static void arm(struct session *session, struct relay *relay)
+{
+	struct flow *flow = session->flow;
+	const uint32_t small = flow->slices.small_bytes;
+	uint32_t limit = room(flow, relay);
+	/* A client often has sent its first bytes by the time it is accepted; else nothing is
+	 * expected at once unless the last receive said so. */
+	bool try_first = relay->nonempty || (relay->side == SIDE_CLIENT && relay->bytes == 0);
+	uint32_t flags = try_first ? 0 : RING_RECV_POLL_FIRST;
+
+	if (limit == 0)
+		return;
+	relay->recv_class = SLICE_SMALL;
+	relay->recv_many = false;
+	if (relay->streaming && !slices_pressed(&flow->slices) &&
+	    flow->slices.large_bytes <= 2 * flow->window) {
+		if (relay->held_bytes + flow->slices.large_bytes > 2 * flow->window)
+			return;
+		/* Half a window at most, so that one half is received while the other is sent. */
+		relay->recv_class = SLICE_LARGE;
+		if (limit < flow->window / 2 && relay->queued_bytes > 0)
+			return;
+		if (limit > flow->window / 2)
+			limit = flow->window / 2;
+		if (limit > flow->slices.large_bytes)
+			limit = flow->slices.large_bytes;
+	} else if (relay->slices_count == 0 && limit > small) {
+		relay->recv_many = true;
+		if (!is_tcp(session, relay->side))
+			flags = 0; /* see ring.h: the end would be lost */
+		limit = credit(flow, relay, limit - small);
+	} else if (limit > small) {
+		limit = small;
+	}
+	ring_recv(flow->ring, &relay->recv, session->fds[relay->side], relay->recv_class, limit,
+		  flags | (relay->recv_many ? RING_RECV_MANY : 0));
+}
+
+void relay_watch(struct relay *relay)
+{
+	struct session *session = session_of_relay(relay);
+
+	if (session->state != SESSION_RELAY || relay->state != RELAY_OPEN || relay->recv.away ||
+	    !relay->send.away || list_linked(&relay->starved))
+		return;
+	relay->watching = true;
+	ring_watch(session->flow->ring, &relay->recv, session->fds[relay->side]);
+}
+
+void relay_stop_watching(struct relay *relay)
+{
+	if (relay->cancelling)
+		return;
+	relay->cancelling = true;
+	ring_cancel(session_of_relay(relay)->flow->ring, &relay->recv);
+}
+
+void relay_flush_receive(struct session *session, struct relay *relay)
+{
+	struct flow *flow = session->flow;
+
+	if (relay->watching) {
+		if (room(flow, relay) > 0)
+			relay_stop_watching(relay);
+		return;
+	}
+	if (relay->recv.away) {
+		/* Credit counts bytes; a flood of tiny pieces would hold a slice each. */
+		if (relay->recv_many && !relay->cancelling &&
+		    relay->slices_count >= flow->window_slices) {
+			relay->cancelling = true;
+			counter_add(&flow->stats.receive_cancels, 1);
+			ring_cancel(flow->ring, &relay->recv);
+		}
+		return;
+	}
+	if (relay->state != RELAY_OPEN || list_linked(&relay->starved))
+		return;
+	if (!splice_is_due(relay)) {
+		arm(session, relay);
+	} else if (relay->queued_bytes == 0 && !relay->send.away) {
+		splice_begin(relay);
+		relay_mark(relay);
+	}
+}
+
+/* Those that found no slice, oldest first, as long as there are slices. */
+void relays_feed_starved(struct flow *flow)
+{
+	uint32_t tries = (uint32_t)counter_read(&flow->stats.starved);
+	uint32_t free_count = slices_free_count(&flow->slices);
+
+	if (tries > free_count) /* no more than can be served */
+		tries = free_count;
+	while (tries-- > 0) {
+		struct relay *relay = container_of(flow->starved.next, struct relay, starved);
+		struct session *session = session_of_relay(relay);
+
+		unstarve(flow, relay);
+		assert(session->state != SESSION_CLOSE);
+		relay->streaming = false; /* memory is short: in small pieces first */
+		if (!relay->recv.away && relay->state == RELAY_OPEN)
+			arm(session, relay);
+	}
+}
