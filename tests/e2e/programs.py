@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -169,9 +170,13 @@ def iperf3(*arguments):
     port = free_port()
     with Program(port, program, "-s", "-B", HOST, "-p", str(port)), \
             Sluice([(HOST, port)], proxy={"workers": 2}) as sluice:
-        told = output_of(program, "-c", HOST, "-p", str(sluice.address[1]), "-t", "2", "-J",
-                         *arguments)
-        end = json.loads(told)["end"]
+        for _ in range(20):
+            told = output_of(program, "-c", HOST, "-p", str(sluice.address[1]), "-t", "2", "-J",
+                             *arguments)
+            end = json.loads(told)["end"]
+            if "sum_sent" in end:
+                break
+            time.sleep(0.2)  # the server takes the look whether it listens for a first client
         sent, received = end["sum_sent"]["bytes"], end["sum_received"]["bytes"]
         check(received > 10 << 20, f"{received} bytes in 2 s")
         check(received <= sent, f"{received} bytes received of {sent} sent")

@@ -172,11 +172,9 @@ def test_server_dies_in_mid_stream():
     with Origin(origins.reset_after(b"z" * 300000)) as origin, \
             Sluice([origin.address]) as sluice:
         for n in range(1, 21):
-            s = sluice.connect()
-            got, how = ending(s)
+            got, how = ask(sluice, b"")
             equal(how, "reset", f"end of stream {n} after {len(got)} bytes")
             equal(got.strip(b"z"), b"", "bytes before it")
-            s.close()
         equal(sluice.at_rest().closes(), {"SERVER_RESET": 20}, "reasons")
 
 
