@@ -265,7 +265,12 @@ class Sluice:
         self.pool = 0  # payload memory as reserved
         self.rests = rests
         if start:
-            self.start()
+            try:
+                self.start()
+            except BaseException:
+                self.kill()
+                shutil.rmtree(self.folder, ignore_errors=True)
+                raise
 
     # -- its life
 
