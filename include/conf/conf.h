@@ -35,6 +35,8 @@ enum conf_mode { MODE_TCP };
 enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
 
 #define CONF_WORKERS_MAX 256
+/* Slices of buffer_size that each worker's share of buffer_memory must hold at least. */
+#define CONF_SLICES_PER_WORKER_MIN 32
 #define CONF_CPUS_MAX 1024
 #define CONF_NAME_MAX 64
 #define CONF_FILE_MAX (1u << 20)

@@ -15,7 +15,6 @@
 #define DESCRIPTORS_OWN 48 /* standard streams, log, signals, probes, spare for reports */
 /* A ring, a mailbox, and two ends of each pipe for streams. */
 #define DESCRIPTORS_WORKER (2 + 2 * FLOW_PIPES_MAX)
-#define SLICES_PER_WORKER_MIN 32
 
 static uint32_t binds_total(const struct conf *conf)
 {
@@ -78,7 +77,8 @@ static bool fit_memory(struct fit *fit, const struct conf *conf, const struct ho
 
 static bool fit_region(const struct fit *fit, const struct conf *conf, FILE *out)
 {
-	uint64_t least = (uint64_t)fit->workers * conf->proxy.buffer_size * SLICES_PER_WORKER_MIN;
+	uint64_t share = (uint64_t)conf->proxy.buffer_size * CONF_SLICES_PER_WORKER_MIN;
+	uint64_t least = fit->workers * share;
 	char text[UNITS_TEXT_MAX];
 
 	if (conf->proxy.buffer_memory >= least)
@@ -86,7 +86,8 @@ static bool fit_region(const struct fit *fit, const struct conf *conf, FILE *out
 	fprintf(out,
 		"%s: buffer_memory is too small for %u workers with %u slices of buffer_size each: "
 		"raise it to %s, or lower workers or buffer_size\n",
-		conf->path, fit->workers, SLICES_PER_WORKER_MIN, units_format_size(text, least));
+		conf->path, fit->workers, CONF_SLICES_PER_WORKER_MIN,
+		units_format_size(text, least));
 	return false;
 }
 

@@ -106,7 +106,7 @@ static void check_workers_share(const struct conf_proxy *proxy, const struct doc
 				struct conf_errors *errors)
 {
 	uint32_t workers = workers_least(proxy);
-	uint64_t needed = (uint64_t)workers * proxy->buffer_size;
+	uint64_t needed = (uint64_t)workers * proxy->buffer_size * CONF_SLICES_PER_WORKER_MIN;
 	char memory[UNITS_TEXT_MAX];
 	char least[UNITS_TEXT_MAX];
 	int line = later_line(document, "buffer_memory", "buffer_size");
@@ -117,9 +117,10 @@ static void check_workers_share(const struct conf_proxy *proxy, const struct doc
 		if (proxy_line(document, "workers") > line)
 			line = proxy_line(document, "workers");
 		conf_errors_add(errors, line,
-				"buffer_memory (%s) gives no worker a whole buffer: %u workers "
-				"with this buffer_size need at least %s",
+				"buffer_memory (%s) is too small: %u workers with %d slices of "
+				"this buffer_size each need at least %s",
 				units_format_size(memory, proxy->buffer_memory), workers,
+				CONF_SLICES_PER_WORKER_MIN,
 				units_format_size(least, needed));
 	}
 	if (proxy->max_sessions < workers)

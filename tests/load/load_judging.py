@@ -39,7 +39,8 @@ def test_files_agree_with_each_other():
         def path(name):
             return os.path.join(folder, name)
         load("-c", 4, "-d", 2, "-R", 500, "--runs", 2, "--json", path("a.json"), "--csv",
-             path("a.csv"), "--hlog", path("a.hlog"), "--html", path("a.html"), origin.url("/?a=</b"))
+             path("a.csv"), "--hlog", path("a.hlog"), "--html", path("a.html"),
+             origin.url("/?a=</b"))
         with open(path("a.json"), encoding="utf-8") as f:
             data = json.load(f)
         check([r["counts"]["completed"] for r in data["runs"]] == [1000, 1000], data["runs"])
@@ -51,9 +52,12 @@ def test_files_agree_with_each_other():
         check(out.startswith("4000 values"), out)
         check(load("merge", path("b.hlog")).split("\n", 1)[1] == out.split("\n", 1)[1], out)
         load("plot", path("a.json"), "-o", path("b.html"))
-        with open(path("a.html"), encoding="utf-8") as a, open(path("b.html"), encoding="utf-8") as b:
-            page = a.read()
-            check(page == b.read(), "plot makes another page than --html")
+        pages = []
+        for name in ("a.html", "b.html"):
+            with open(path(name), encoding="utf-8") as f:
+                pages.append(f.read())
+        check(pages[0] == pages[1], "plot makes another page than --html")
+        page = pages[0]
         check(page.count("</script>") == 2 and "<svg" not in page and "http:" in page, "page")
         load("plot", path("a.csv"), status=1)
         load("merge", path("a.json"), status=1)

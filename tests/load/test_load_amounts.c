@@ -102,21 +102,23 @@ static const struct option_row rows[] = {
 	{ "word", 0, "red|green", NULL, offsetof(struct target, word), "", words },
 };
 
-static bool parse(struct target *target, struct texts *rest, char *complaint, int argc, char **argv)
+static bool parse(struct target *target, struct texts *rest, char *complaint, int argc,
+                  const char *const *argv)
 {
 	FILE *out = fmemopen(complaint, 200, "w");
 	bool good;
 
 	*target = (struct target){ 0 };
 	*rest = (struct texts){ .count = 0 };
-	good = options_parse(rows, ARRAY_COUNT(rows), "p", argc, argv, target, rest, out);
+	good = options_parse(rows, ARRAY_COUNT(rows), "p", argc,
+	                     (char **)(uintptr_t)argv, target, rest, out);
 	fclose(out);
 	return good;
 }
 
 TEST(options_are_read_in_every_spelling)
 {
-	char *argv[] = { "-c5", "x", "-f", "--word=green", "--", "-c9" };
+	static const char *const argv[] = { "-c5", "x", "-f", "--word=green", "--", "-c9" };
 	struct target target;
 	struct texts rest;
 	char complaint[200];
@@ -131,7 +133,7 @@ TEST(options_are_read_in_every_spelling)
 
 TEST(an_unknown_option_names_the_nearest)
 {
-	char *argv[] = { "--cuont", "5" };
+	static const char *const argv[] = { "--cuont", "5" };
 	struct target target;
 	struct texts rest;
 	char complaint[200] = "";
@@ -142,7 +144,7 @@ TEST(an_unknown_option_names_the_nearest)
 
 TEST(an_option_without_its_value_is_refused)
 {
-	char *argv[] = { "--count" };
+	static const char *const argv[] = { "--count" };
 	struct target target;
 	struct texts rest;
 	char complaint[200] = "";

@@ -103,7 +103,8 @@ static uint32_t unchunk(const char *text, uint32_t step, char *out, struct http_
 
 TEST(a_chunked_body_may_come_in_pieces_of_any_size)
 {
-	const char *text = "5;x=y\r\nhello\r\n00b\r\n beautiful \r\n5\r\nworld\r\n0\r\nA: b\r\n\r\n";
+	const char *text = "5;x=y\r\nhello\r\n00b\r\n beautiful \r\n5\r\nworld\r\n0\r\n"
+			   "A: b\r\n\r\n";
 	struct http_body body;
 	char out[64];
 	uint32_t step;
