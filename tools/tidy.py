@@ -91,6 +91,7 @@ MAY_ALLOCATE = (
     "src/base/", "include/base/",   # slabs and the region
     "src/conf/",                    # a snapshot is built before it is used
     "src/app/",                     # start-up and reload
+    "src/http/router.c",            # made with the snapshot
     "src/ring/ring.c",              # ring_open()
     "src/upstream/upstream.c",      # per-worker copies, made with the worker
     "src/flow/flow.c", "src/flow/slices.c", "src/flow/accept.c",  # the same

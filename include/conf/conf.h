@@ -25,13 +25,18 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "http/edit.h"
 #include "net/addr.h"
+#include "net/cidr.h"
 
 enum conf_huge_pages { HUGE_PAGES_TRY, HUGE_PAGES_REQUIRE, HUGE_PAGES_OFF };
 enum conf_accept { ACCEPT_KERNEL, ACCEPT_ROUND_ROBIN, ACCEPT_LEAST_SESSIONS };
 enum conf_wait { WAIT_BALANCED, WAIT_LATENCY, WAIT_THROUGHPUT, WAIT_SQPOLL };
 enum conf_zero_copy { ZERO_COPY_AUTO, ZERO_COPY_ON, ZERO_COPY_OFF };
-enum conf_mode { MODE_TCP };
+enum conf_mode { MODE_TCP, MODE_HTTP };
+enum conf_access_format { ACCESS_TEXT, ACCESS_JSON };
+enum conf_pool { POOL_CLIENT, POOL_WORKER, POOL_SHARED, POOL_OFF };
+enum conf_action { ACTION_UPSTREAM, ACTION_RESPOND, ACTION_REDIRECT };
 enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
 
 #define CONF_WORKERS_MAX 256
@@ -42,6 +47,12 @@ enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
 #define CONF_FILE_MAX (1u << 20)
 #define CONF_BINDS_MAX 1024   /* over all listeners */
 #define CONF_SERVERS_MAX 1024 /* per upstream */
+#define CONF_PAGES_MAX 64     /* per listener */
+#define CONF_PAGE_MAX 65536u  /* bytes of one */
+#define CONF_WEIGHT_MAX 1000  /* of a target */
+#define CONF_EDITS_MAX 128    /* headers set or removed by a route, per direction */
+#define CONF_ADDED_MAX 16384u /* bytes of headers set or added, the same */
+#define CONF_RULES_MAX 65536u /* hosts times paths of routes, over all listeners */
 
 struct conf_proxy {
 	uint32_t workers; /* 0: auto, one per CPU the process may use */
@@ -65,6 +76,17 @@ struct conf_proxy {
 };
 
 struct conf_upstream;
+struct http_router;
+
+/* What is sent in place of the proxy's own text when it answers with this status. */
+struct conf_page {
+	uint16_t status;  /* 400 .. 599, once per listener */
+	const char *type; /* constant: a media type */
+	char *body;       /* read by conf_load(); NULL from conf_load_text() */
+	uint32_t len;     /* bytes of body, at most CONF_PAGE_MAX */
+	int line;
+	char *path; /* of the file */
+};
 
 struct conf_listener {
 	char name[CONF_NAME_MAX];
@@ -73,11 +95,27 @@ struct conf_listener {
 	int *binds_lines;     /* line of each bind, for messages */
 	uint32_t binds_count; /* at least 1 */
 	enum conf_mode mode;
-	struct conf_upstream *upstream; /* borrowed from the same snapshot */
+	struct conf_upstream *upstream; /* borrowed from the same snapshot; with MODE_HTTP NULL
+					 * when only routes say where requests go */
 	uint32_t max_sessions;          /* 0: only the proxy's limit, in the file "proxy" */
 	uint32_t backlog;
 	uint64_t client_timeout_ns;
 	uint64_t fin_timeout_ns;
+
+	/* MODE_HTTP; with MODE_TCP these have their defaults, and router is NULL. */
+	uint64_t head_timeout_ns;
+	uint64_t keepalive_timeout_ns;
+	uint32_t max_head;    /* bytes */
+	uint32_t max_headers; /* fields */
+	char *access_log;     /* NULL: off; "stderr", "syslog" or a path with a slash in it */
+	enum conf_access_format access_log_format;
+	bool allow_connect;      /* CONNECT is served, by routes with method = CONNECT only */
+	char *upgrade_protocols; /* lower case, one blank between two; NULL: none */
+	uint32_t body_min_rate;  /* bytes per second; 0: no limit */
+	struct conf_page *pages;
+	uint32_t pages_count;
+	struct http_router *router; /* over the listener's routes; http_router_find() returns the
+				     * index of one. Also there when it has no route */
 };
 
 struct conf_server {
@@ -96,6 +134,48 @@ struct conf_upstream {
 	uint64_t connect_timeout_ns;
 	uint64_t server_timeout_ns;
 	uint32_t retries; /* further servers tried when connecting fails */
+	enum conf_pool pool;
+	uint64_t pool_idle_ns;
+	uint32_t pool_max; /* idle connections per server and set */
+};
+
+struct conf_target {
+	struct conf_upstream *upstream; /* borrowed from the same snapshot */
+	uint32_t weight;                /* 0 .. CONF_WEIGHT_MAX */
+};
+
+/* [route NAME]: which requests, what to do with them, and what to change on the way. */
+struct conf_route {
+	char name[CONF_NAME_MAX];
+	uint32_t index; /* 0 .. routes_count-1, in the order of the file */
+	int line;
+
+	/* Which; the listeners' routers are made of these. */
+	struct conf_listener **listeners; /* borrowed; all http listeners when none was given */
+	uint32_t listeners_count;         /* at least 1 */
+	char **hosts;                     /* lower case: exact, or "*.suffix" */
+	uint32_t hosts_count;             /* 0: any */
+	char **paths;                     /* "/exact", or a prefix that ends in slash and star */
+	uint32_t paths_count;             /* 0: any */
+	char *method;                     /* NULL: any but CONNECT */
+	char *field_name;                 /* lower case; NULL: no condition */
+	char *field_value;                /* "*": any, as long as the field is there */
+
+	/* What. */
+	enum conf_action action;
+	struct conf_target *targets; /* ACTION_UPSTREAM: at least 1, at least one with weight > 0 */
+	uint32_t targets_count;
+	uint32_t weights_sum;
+	uint32_t status; /* RESPOND: 200 .. 599; REDIRECT: 301, 302, 303, 307 or 308 */
+	char *text;      /* RESPOND: the body, or NULL for none. REDIRECT: the location, in which
+			  * {host}, {path} and {query} stand for head->host, head->path and
+			  * head->query (with its "?"); no other "{" or "}" is in it */
+
+	/* Changes; the response's also go into answers of RESPOND and REDIRECT. */
+	struct http_edits request_edits;
+	struct http_edits response_edits;
+	struct cidr *trusted; /* clients whose X-Forwarded-For and Forwarded are kept */
+	uint32_t trusted_count;
 };
 
 struct conf {
@@ -106,6 +186,8 @@ struct conf {
 	uint32_t listeners_count; /* at least 1 */
 	struct conf_upstream *upstreams;
 	uint32_t upstreams_count;
+	struct conf_route *routes;
+	uint32_t routes_count;
 };
 
 struct conf_error {
@@ -121,12 +203,14 @@ struct conf_errors {
 };
 #define CONF_ERRORS_MAX 200
 
-/* Read and check a file, and look up what only the system knows: host names, user, group (blocks).
+/* Read and check a file, and look up what only the system knows: host names, user, group, and the
+ * files of error pages (blocks).
  * Returns a snapshot with one reference, or NULL with at least one error, counted or dropped.
  * `errors` need not be initialised; the caller frees them in both cases. */
 struct conf *conf_load(const char *path, struct conf_errors *errors);
 /* The same from memory, without looking anything up: host names stay ADDR_NAME, user and group
- * unchecked. It makes no system call, so it is fuzzed. `path` is what conf->path will say. */
+ * unchecked, pages without a body. It makes no system call, so it is fuzzed. `path` is what
+ * conf->path will say. */
 struct conf *conf_load_text(const char *path, const char *text, size_t len,
 			    struct conf_errors *errors);
 /* One line per error, `FILE:LINE: text`; `FILE: text` for the file as a whole. */

@@ -65,7 +65,10 @@ int flow_shared_open(struct flow_shared **shared, const struct conf *conf, uint3
 void flow_shared_close(struct flow_shared *shared);
 uint32_t flow_shared_sessions(const struct flow_shared *shared);
 uint64_t flow_shared_bytes(const struct flow_shared *shared); /* reserved for sessions */
-uint32_t flow_session_bytes(void);                            /* of one session */
+uint32_t flow_session_bytes(const struct conf *conf); /* of one session, with all it may need */
+/* Does any listener? Then there are connections to servers that no session uses. */
+bool flow_speaks_http(const struct conf *conf);
+#define FLOW_CONNS_SPARE(max_sessions) ((max_sessions) / 16 + 64)
 
 struct flow;
 
@@ -80,6 +83,8 @@ struct flow_options {
 	void *region; /* this worker's part of the payload memory, a multiple of buffer_size */
 	uint64_t region_bytes;
 	uint32_t worker_index;
+	/* One per listener, NULL where there is no access log; or NULL for none. Borrowed. */
+	struct sink *const *access_sinks;
 	/* One per bind of every listener, in the order of the file: the listening descriptor, which
 	 * the flow owns from now on, or -1 when another worker accepts for this one. */
 	const int *listen_fds;

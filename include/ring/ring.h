@@ -82,6 +82,8 @@ const struct ring_features *ring_features(const struct ring *ring);
 int ring_turn(struct ring *ring, uint64_t deadline_ns);
 /* The time at which the latest turn began to deliver. */
 uint64_t ring_now_ns(const struct ring *ring);
+/* Milliseconds since 1970, now: for people, not for measuring. */
+uint64_t ring_wall_ms(const struct ring *ring);
 static inline uint64_t ring_now_ms(const struct ring *ring)
 {
 	return ring_now_ns(ring) / 1000000u;
@@ -158,6 +160,11 @@ void ring_socket_finish(struct ring *ring, int fd);
 void ring_socket_stop(struct ring *ring, int fd);
 /* Abort: the peer sees a reset (TCP); every request on it completes. */
 void ring_socket_abort(struct ring *ring, int fd);
+/* The address of the peer. Returns 0 or a negative errno. */
+int ring_socket_peer(struct ring *ring, int fd, struct sockaddr_storage *peer, socklen_t *len);
+/* Is there anything to be received now? -EAGAIN: nothing, the connection is as it was. 1: bytes, 0:
+ * its end, or a negative errno. */
+int ring_socket_peek(struct ring *ring, int fd);
 /* Only when no op on it is away. */
 void ring_socket_close(struct ring *ring, int fd);
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/counter.h"
+#include "base/list.h"
 #include "conf/conf.h"
 
 struct server_stats {
@@ -28,12 +29,19 @@ struct server_stats {
 
 struct server {
 	const struct conf_server *conf;
-	int64_t current;             /* smooth weighted round robin: see upstream.c */
+	uint32_t index; /* over all upstreams, in the order of the file */
+	uint32_t upstream_index;
+	struct list idle;    /* connections that wait for a request, newest first (flow/pool.h) */
+	uint32_t idle_count; /* and those that sessions keep for themselves */
+	int64_t current;     /* smooth weighted round robin: see upstream.c */
 	uint64_t zero_copy_after_ms; /* zero-copy sends to it do not pay before this time */
 	struct server_stats stats;
 };
 
 struct upstreams;
+
+/* Over all upstreams of the file. */
+uint32_t upstream_servers_total(const struct conf *conf);
 
 /* `turns`: choices to skip in every upstream (the worker's index). The snapshot is borrowed.
  * Returns 0 or -ENOMEM. */
@@ -44,6 +52,10 @@ void upstreams_close(struct upstreams *upstreams);
  * a weight above 0. */
 struct server *upstream_pick(struct upstreams *upstreams, const struct conf_upstream *upstream,
 			     const struct server *avoid);
+
+/* The upstream that a route's next request goes to, by the weights of its targets. */
+const struct conf_upstream *upstream_of_route(struct upstreams *upstreams,
+					      const struct conf_route *route);
 
 /* Server `index` (0 .. servers_count-1) of an upstream, for reports. */
 struct server *upstream_server(struct upstreams *upstreams, const struct conf_upstream *upstream,

@@ -30,6 +30,7 @@ struct worker_options {
 	void *region; /* this worker's part */
 	uint64_t region_bytes;
 	uint32_t index;
+	struct sink *const *access_sinks; /* as in flow_options */
 	int cpu;     /* -1: not pinned */
 	int over_fd; /* an eventfd: written to when the worker's loop has ended */
 	const int

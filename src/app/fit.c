@@ -30,28 +30,46 @@ static uint64_t descriptors_fixed(const struct fit *fit, const struct conf *conf
 	return DESCRIPTORS_OWN + (uint64_t)fit->workers * (DESCRIPTORS_WORKER + binds_total(conf));
 }
 
+/* Two for each session; connections to http servers that are idle come on top. */
+static uint64_t descriptors_sessions(const struct conf *conf, uint64_t sessions)
+{
+	return 2 * sessions + (flow_speaks_http(conf) ? FLOW_CONNS_SPARE(sessions) : 0);
+}
+
+/* The most sessions that so many descriptors suffice for. */
+static uint32_t sessions_within(const struct conf *conf, uint64_t descriptors)
+{
+	uint64_t sessions = descriptors / 2;
+
+	while (sessions > 0 && descriptors_sessions(conf, sessions) > descriptors)
+		sessions -= (descriptors_sessions(conf, sessions) - descriptors + 2) / 3;
+	return (uint32_t)sessions;
+}
+
 static bool fit_descriptors(struct fit *fit, const struct conf *conf, const struct host *host,
 			    FILE *out)
 {
 	uint64_t fixed = descriptors_fixed(fit, conf);
 	uint64_t limit = host->descriptors_hard;
 
-	fit->descriptors = fixed + 2ull * fit->max_sessions;
+	fit->descriptors = fixed + descriptors_sessions(conf, fit->max_sessions);
 	if (limit == HOST_UNKNOWN || fit->descriptors <= limit)
 		return true;
-	if (!conf->proxy.max_sessions_is_set && limit >= fixed + 2) {
-		fit->max_sessions = (uint32_t)((limit - fixed) / 2);
+	if (!conf->proxy.max_sessions_is_set && limit > fixed &&
+	    sessions_within(conf, limit - fixed) > 0) {
+		fit->max_sessions = sessions_within(conf, limit - fixed);
 		fit->max_sessions_lowered = true;
-		fit->descriptors = fixed + 2ull * fit->max_sessions;
+		fit->descriptors = fixed + descriptors_sessions(conf, fit->max_sessions);
 		return true;
 	}
 	fprintf(out,
-		"%s: max_sessions = %u needs %llu descriptors (two for each session), but the hard "
-		"limit is %llu: lower max_sessions to %llu, or raise the limit (ulimit -Hn, "
+		"%s: max_sessions = %u needs %llu descriptors (two for each session%s), but the "
+		"hard limit is %llu: lower max_sessions to %llu, or raise the limit (ulimit -Hn, "
 		"LimitNOFILE=)\n",
 		conf->path, fit->max_sessions, (unsigned long long)fit->descriptors,
+		flow_speaks_http(conf) ? ", and some for idle connections to servers" : "",
 		(unsigned long long)limit,
-		(unsigned long long)(limit > fixed ? (limit - fixed) / 2 : 0));
+		(unsigned long long)(limit > fixed ? sessions_within(conf, limit - fixed) : 0));
 	return false;
 }
 
@@ -63,7 +81,7 @@ static bool fit_memory(struct fit *fit, const struct conf *conf, const struct ho
 	worker_ring_options(conf, -1, &ring);
 	fit->region_bytes = region_bytes_mapped(conf->proxy.buffer_memory);
 	fit->rings_bytes = fit->workers * ring_memory_bytes(&ring);
-	fit->sessions_bytes = (uint64_t)fit->max_sessions * flow_session_bytes();
+	fit->sessions_bytes = (uint64_t)fit->max_sessions * flow_session_bytes(conf);
 	fit->total_bytes = fit->region_bytes + fit->rings_bytes + fit->sessions_bytes;
 	if (host->memory_bytes == HOST_UNKNOWN || fit->total_bytes <= host->memory_bytes)
 		return true;

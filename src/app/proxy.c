@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sink.h"
 #include "doctor.h"
 #include "doors.h"
 #include "fit.h"
@@ -40,6 +41,8 @@ struct proxy {
 	const struct conf *conf;
 	struct log log;
 	bool log_opened;
+	struct sinks *sinks; /* NULL: no listener has an access log */
+	struct sink **access_sinks;
 	struct host host;
 	struct fit fit;
 	struct ring_features features;
@@ -71,6 +74,37 @@ static bool open_log(struct proxy *proxy)
 	}
 	proxy->log_opened = true;
 	return true;
+}
+
+/* The access logs: one sink for each different place. */
+static bool open_sinks(struct proxy *proxy)
+{
+	const struct conf *conf = proxy->conf;
+	const char **targets = calloc(conf->listeners_count, sizeof(*targets));
+	struct sinks_options options = { .targets = targets, .producers = proxy->fit.workers };
+	const char *failed = NULL;
+	uint32_t i;
+	int result = 0;
+
+	proxy->access_sinks = calloc(conf->listeners_count, sizeof(struct sink *));
+	for (i = 0; i < conf->listeners_count && targets != NULL; i++)
+		if (conf->listeners[i].access_log != NULL)
+			targets[options.targets_count++] = conf->listeners[i].access_log;
+	if (targets == NULL || proxy->access_sinks == NULL)
+		result = -ENOMEM;
+	else if (options.targets_count > 0)
+		result = sinks_open(&proxy->sinks, &options, &failed);
+	for (i = 0; proxy->sinks != NULL && i < conf->listeners_count; i++)
+		if (conf->listeners[i].access_log != NULL)
+			proxy->access_sinks[i] =
+				sinks_find(proxy->sinks, conf->listeners[i].access_log);
+	free(targets);
+	if (result < 0)
+		fprintf(stderr,
+			"%s: access_log = %s cannot be opened: %s; is the folder there and "
+			"writable?\n",
+			conf->path, failed != NULL ? failed : "", strerror(-result));
+	return result == 0;
 }
 
 static bool open_region(struct proxy *proxy)
@@ -114,6 +148,7 @@ static bool open_workers(struct proxy *proxy)
 			.region = proxy->region.base + i * proxy->region.part_bytes,
 			.region_bytes = proxy->region.part_bytes,
 			.over_fd = proxy->over_fd,
+			.access_sinks = proxy->sinks != NULL ? proxy->access_sinks : NULL,
 			.listen_fds = &proxy->doors.fds[i * proxy->doors.binds_count],
 		};
 		const char *step = "";
@@ -171,7 +206,7 @@ static int open_all(struct proxy *proxy)
 			 (unsigned long long)proxy->host.descriptors_hard);
 	if (!doors_open(&proxy->doors, proxy->conf, proxy->fit.workers, stderr))
 		return EXIT_HOST;
-	if (!open_region(proxy) || !open_workers(proxy))
+	if (!open_sinks(proxy) || !open_region(proxy) || !open_workers(proxy))
 		return EXIT_HOST;
 	if (!privileges_drop(&proxy->conf->proxy, stderr))
 		return EXIT_HOST;
@@ -197,6 +232,13 @@ static bool start_workers(struct proxy *proxy)
 	uint32_t i;
 	int result;
 
+	if (proxy->sinks != NULL) {
+		result = sinks_start(proxy->sinks);
+		if (result < 0) {
+			fprintf(stderr, "the access log has no thread: %s\n", strerror(-result));
+			return false;
+		}
+	}
 	panic_watch(proxy->flows, proxy->workers_count);
 	for (i = 0; i < proxy->workers_count; i++) {
 		result = worker_start(proxy->workers[i]);
@@ -253,6 +295,8 @@ static void on_signal(struct proxy *proxy, uint32_t number)
 	case SIGUSR1:
 		if (log_reopen(&proxy->log) < 0)
 			log_error(&proxy->log, "the log cannot be opened again; the old one stays");
+		if (proxy->sinks != NULL)
+			sinks_reopen(proxy->sinks);
 		report_counters(&report, &proxy->log);
 		return;
 	default:
@@ -325,6 +369,14 @@ static void close_all(struct proxy *proxy)
 	panic_watch(NULL, 0);
 	for (i = 0; i < proxy->workers_count; i++)
 		worker_close(proxy->workers[i]);
+	if (proxy->sinks != NULL) {
+		uint64_t lost = sinks_close(proxy->sinks);
+
+		if (lost > 0)
+			log_warn(&proxy->log, "%llu lines of the access log are lost",
+				 (unsigned long long)lost);
+	}
+	free(proxy->access_sinks);
 	flow_shared_close(proxy->shared);
 	region_close(&proxy->region);
 	doors_close(&proxy->doors, proxy->conf);

@@ -58,7 +58,28 @@ static void print_memory(const struct report *report, FILE *out)
 		units_format_bytes(buffers, fit->region_bytes),
 		region_pages_names[report->region->pages], fit->workers,
 		units_format_bytes(rings, fit->rings_bytes), fit->max_sessions,
-		flow_session_bytes(), units_format_bytes(sessions, fit->sessions_bytes));
+		flow_session_bytes(report->conf),
+		units_format_bytes(sessions, fit->sessions_bytes));
+}
+
+static uint32_t routes_of(const struct conf *conf, const struct conf_listener *listener)
+{
+	uint32_t count = 0, i, j;
+
+	for (i = 0; i < conf->routes_count; i++)
+		for (j = 0; j < conf->routes[i].listeners_count; j++)
+			count += conf->routes[i].listeners[j] == listener;
+	return count;
+}
+
+static void print_upstream(const struct conf_upstream *upstream, bool is_rest, FILE *out)
+{
+	uint32_t i;
+
+	fprintf(out, "%s%s (", is_rest ? ", else " : " -> ", upstream->name);
+	for (i = 0; i < upstream->servers_count; i++)
+		fprintf(out, "%s%s", i > 0 ? ", " : "", upstream->servers[i].name);
+	fprintf(out, ")");
 }
 
 static void print_listeners(const struct conf *conf, FILE *out)
@@ -69,14 +90,15 @@ static void print_listeners(const struct conf *conf, FILE *out)
 	for (i = 0; i < conf->listeners_count; i++) {
 		const struct conf_listener *listener = &conf->listeners[i];
 
-		fprintf(out, "  listener  %s: tcp on", listener->name);
+		fprintf(out, "  listener  %s: %s on", listener->name,
+			listener->mode == MODE_HTTP ? "http" : "tcp");
 		for (j = 0; j < listener->binds_count; j++)
 			fprintf(out, " %s", addr_format(text, &listener->binds[j]));
-		fprintf(out, " -> %s (", listener->upstream->name);
-		for (j = 0; j < listener->upstream->servers_count; j++)
-			fprintf(out, "%s%s", j > 0 ? ", " : "",
-				listener->upstream->servers[j].name);
-		fprintf(out, ")\n");
+		if (listener->mode == MODE_HTTP)
+			fprintf(out, " -> %u routes", routes_of(conf, listener));
+		if (listener->upstream != NULL)
+			print_upstream(listener->upstream, listener->mode == MODE_HTTP, out);
+		fprintf(out, "\n");
 	}
 }
 

@@ -14,8 +14,12 @@
 #include <string.h>
 
 #include "base/nearest.h"
+#include "http/router.h"
 #include "build.h"
 #include "errors.h"
+#include "pages.h"
+#include "routes.h"
+#include "text.h"
 #include "values.h"
 
 static void *build_array(uint32_t count, size_t size, struct conf_errors *errors)
@@ -27,13 +31,14 @@ static void *build_array(uint32_t count, size_t size, struct conf_errors *errors
 	return array;
 }
 
-/* Give every key of this section that has a default its default. */
+/* Give every key of this section that has a default its default. Types behind NAME have none but
+ * what is there before anything was built. */
 static bool build_defaults(enum keys_section section, void *target, struct conf_errors *errors)
 {
 	for (size_t i = 0; i < conf_keys_count; i++) {
 		const struct conf_key *key = &conf_keys[i];
 
-		if (key->section != section || !key->fallback)
+		if (key->section != section || !key->fallback || key->type > KEY_NAME)
 			continue;
 		if (!value_set(key, key->fallback, 0, target, errors))
 			return false; /* no memory: that defaults are valid is tested */
@@ -62,32 +67,49 @@ static void build_bind(struct conf_listener *listener, const struct entry *entry
 	conf_errors_add(errors, entry->line, "bind = %.*s: %s", CONF_QUOTE, entry->value, reason);
 }
 
-static void build_reference(struct conf *conf, struct conf_listener *listener,
-			    const struct entry *entry, struct conf_errors *errors)
+void build_unknown_name(const char *kind, const char *name, const char *const *names,
+			uint32_t count, int line, struct conf_errors *errors)
+{
+	const char *meant = nearest_word(name, names, count);
+
+	assert(line > 0);
+	if (meant && *meant)
+		conf_errors_add(errors, line,
+				"%s = %.*s: there is no [%s %.*s]; did you mean \"%s\"?", kind,
+				CONF_QUOTE, name, kind, CONF_QUOTE, name, meant);
+	else
+		conf_errors_add(errors, line,
+				"%s = %.*s: there is no [%s %.*s]; it must be the name of %s [%s "
+				"NAME] section",
+				kind, CONF_QUOTE, name, kind, CONF_QUOTE, name,
+				strchr("aeiou", kind[0]) ? "an" : "a", kind);
+}
+
+struct conf_upstream *build_find_upstream(struct conf *conf, const char *name, int line,
+					  struct conf_errors *errors)
 {
 	const char *names[DOCUMENT_SECTIONS_MAX];
-	const char *meant;
 
-	assert(entry->line > listener->line);
 	assert(conf->upstreams_count <= DOCUMENT_SECTIONS_MAX);
 	for (uint32_t i = 0; i < conf->upstreams_count; i++) {
 		names[i] = conf->upstreams[i].name;
-		if (!strcmp(names[i], entry->value)) {
-			listener->upstream = &conf->upstreams[i];
-			return;
-		}
+		if (!strcmp(names[i], name))
+			return &conf->upstreams[i];
 	}
-	meant = nearest_word(entry->value, names, conf->upstreams_count);
-	if (meant && *meant)
-		conf_errors_add(errors, entry->line,
-				"upstream = %.*s: there is no [upstream %.*s]; did you mean "
-				"\"%s\"?",
-				CONF_QUOTE, entry->value, CONF_QUOTE, entry->value, meant);
-	else
-		conf_errors_add(errors, entry->line,
-				"upstream = %.*s: there is no [upstream %.*s]; it must be the "
-				"name of an [upstream NAME] section",
-				CONF_QUOTE, entry->value, CONF_QUOTE, entry->value);
+	build_unknown_name("upstream", name, names, conf->upstreams_count, line, errors);
+	return NULL;
+}
+
+void *build_grow(void *array, uint32_t count, size_t size, struct conf_errors *errors)
+{
+	void *grown = array;
+
+	assert(size > 0);
+	if ((count & (count - 1)) == 0) /* a power of two, or none: the room is used up */
+		grown = reallocarray(array, count > 0 ? 2ul * count : 1, size);
+	if (!grown)
+		conf_errors_add_memory(errors);
+	return grown;
 }
 
 static bool server_addr_usable(const struct addr *addr, const char *text, int line,
@@ -147,19 +169,6 @@ static bool server_option(struct conf_server *server, char *option, bool given[K
 	return true;
 }
 
-/* Cut the next word off the text, or NULL at its end. */
-static char *text_take_word(char **text)
-{
-	char *word = *text + strspn(*text, " \t");
-
-	if (*word == '\0')
-		return NULL;
-	*text = word + strcspn(word, " \t");
-	if (**text)
-		*(*text)++ = '\0';
-	return word;
-}
-
 /* `address [option=value]..`; cuts the text up. Returns false when the address is no good. */
 static bool server_parse(struct conf_server *server, char *text, struct conf_errors *errors)
 {
@@ -210,6 +219,10 @@ static void build_server(struct conf_upstream *upstream, const struct entry *ent
 static void build_entry(struct conf *conf, const struct entry *entry, void *target,
 			struct conf_errors *errors)
 {
+	if (entry->key->section == SECTION_ROUTE) {
+		routes_set(conf, target, entry, errors);
+		return;
+	}
 	switch (entry->key->type) {
 	case KEY_ADDRESS:
 		build_bind(target, entry, errors);
@@ -218,7 +231,11 @@ static void build_entry(struct conf *conf, const struct entry *entry, void *targ
 		build_server(target, entry, errors);
 		return;
 	case KEY_UPSTREAM:
-		build_reference(conf, target, entry, errors);
+		((struct conf_listener *)target)->upstream =
+			build_find_upstream(conf, entry->value, entry->line, errors);
+		return;
+	case KEY_PAGE:
+		pages_add(target, entry, errors);
 		return;
 	default:
 		value_set(entry->key, entry->value, entry->line, target, errors);
@@ -251,8 +268,10 @@ static bool build_room(const struct document *document, const struct section *se
 }
 
 static bool build_section(struct conf *conf, const struct document *document,
-			  const struct section *section, void *target, struct conf_errors *errors)
+			  struct section *section, void *target, struct conf_errors *errors)
 {
+	uint32_t before = errors->count + errors->dropped;
+
 	if (section->kind != SECTION_PROXY && !build_defaults(section->kind, target, errors))
 		return false;
 	if (!build_room(document, section, target, errors))
@@ -263,6 +282,7 @@ static bool build_section(struct conf *conf, const struct document *document,
 		assert(entry->key->section == section->kind);
 		build_entry(conf, entry, target, errors);
 	}
+	section->is_faulty = errors->count + errors->dropped > before;
 	return true;
 }
 
@@ -276,7 +296,8 @@ static bool build_outline(struct conf *conf, const struct document *document,
 		counts[document->sections[i].kind]++;
 	conf->listeners = build_array(counts[SECTION_LISTENER], sizeof(conf->listeners[0]), errors);
 	conf->upstreams = build_array(counts[SECTION_UPSTREAM], sizeof(conf->upstreams[0]), errors);
-	if (!conf->listeners || !conf->upstreams)
+	conf->routes = build_array(counts[SECTION_ROUTE], sizeof(conf->routes[0]), errors);
+	if (!conf->listeners || !conf->upstreams || !conf->routes)
 		return false;
 	for (uint32_t i = 0; i < document->sections_count; i++) {
 		const struct section *section = &document->sections[i];
@@ -292,25 +313,34 @@ static bool build_outline(struct conf *conf, const struct document *document,
 			memcpy(upstream->name, section->name, sizeof(upstream->name));
 			upstream->line = section->line;
 			upstream->index = conf->upstreams_count++;
+		} else if (section->kind == SECTION_ROUTE) {
+			struct conf_route *route = &conf->routes[conf->routes_count];
+
+			memcpy(route->name, section->name, sizeof(route->name));
+			route->line = section->line;
+			route->index = conf->routes_count++;
 		}
 	}
 	assert(conf->listeners_count == counts[SECTION_LISTENER]);
 	assert(conf->upstreams_count == counts[SECTION_UPSTREAM]);
+	assert(conf->routes_count == counts[SECTION_ROUTE]);
 	return true;
 }
 
-static bool build_sections(struct conf *conf, const struct document *document,
+static bool build_sections(struct conf *conf, struct document *document,
 			   struct conf_errors *errors)
 {
 	struct conf_listener *listener = conf->listeners;
 	struct conf_upstream *upstream = conf->upstreams;
+	struct conf_route *route = conf->routes;
 
 	if (!build_defaults(SECTION_PROXY, &conf->proxy, errors))
 		return false;
 	for (uint32_t i = 0; i < document->sections_count; i++) {
-		const struct section *section = &document->sections[i];
+		struct section *section = &document->sections[i];
 		void *target = section->kind == SECTION_PROXY    ? (void *)&conf->proxy :
 			       section->kind == SECTION_LISTENER ? (void *)listener++ :
+			       section->kind == SECTION_ROUTE    ? (void *)route++ :
 								   (void *)upstream++;
 
 		if (!build_section(conf, document, section, target, errors))
@@ -321,6 +351,7 @@ static bool build_sections(struct conf *conf, const struct document *document,
 	}
 	assert(listener == conf->listeners + conf->listeners_count);
 	assert(upstream == conf->upstreams + conf->upstreams_count);
+	assert(route == conf->routes + conf->routes_count);
 	return true;
 }
 
@@ -337,8 +368,10 @@ struct conf *build_conf(const char *path, struct document *document, struct conf
 	if (!conf->path)
 		conf_errors_add_memory(errors);
 	if (conf->path && build_outline(conf, document, errors) &&
-	    build_sections(conf, document, errors))
+	    build_sections(conf, document, errors)) {
+		routes_reach(conf, document, errors);
 		return conf;
+	}
 	assert(conf_errors_any(errors));
 	build_destroy(conf);
 	return NULL;
@@ -349,9 +382,16 @@ void build_destroy(struct conf *conf)
 	for (uint32_t i = 0; i < conf->listeners_count; i++) {
 		free(conf->listeners[i].binds);
 		free(conf->listeners[i].binds_lines);
+		free(conf->listeners[i].access_log);
+		free(conf->listeners[i].upgrade_protocols);
+		pages_free(&conf->listeners[i]);
+		http_router_close(conf->listeners[i].router);
 	}
 	for (uint32_t i = 0; i < conf->upstreams_count; i++)
 		free(conf->upstreams[i].servers);
+	for (uint32_t i = 0; conf->routes && i < conf->routes_count; i++)
+		routes_free(&conf->routes[i]);
+	free(conf->routes);
 	free(conf->listeners);
 	free(conf->upstreams);
 	free(conf->proxy.cpus);

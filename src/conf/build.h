@@ -11,6 +11,18 @@
  * without memory. Cuts up the values of `server` lines in the document. */
 struct conf *build_conf(const char *path, struct document *document, struct conf_errors *errors);
 
+/* Room for one more behind `count` elements that build_grow() made room for: the array, which may
+ * have moved. NULL after an error was added; the array is then as it was. */
+void *build_grow(void *array, uint32_t count, size_t size, struct conf_errors *errors);
+
+/* The [upstream NAME], or NULL after an error was added. */
+struct conf_upstream *build_find_upstream(struct conf *conf, const char *name, int line,
+					  struct conf_errors *errors);
+
+/* Adds the error `kind = name: there is no [kind name]`, with the nearest of the names. */
+void build_unknown_name(const char *kind, const char *name, const char *const *names,
+			uint32_t count, int line, struct conf_errors *errors);
+
 /* Frees all that the snapshot owns, and itself. */
 void build_destroy(struct conf *conf);
 

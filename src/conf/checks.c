@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "checks.h"
 #include "errors.h"
+#include "routes.h"
 
 /* The line of a key of [proxy], or 0 when it has its default. */
 static int proxy_line(const struct document *document, const char *name)
@@ -36,8 +37,6 @@ static const char *key_example(const struct conf_key *key)
 		return "127.0.0.1:8080";
 	case KEY_SERVER:
 		return "127.0.0.1:9000";
-	case KEY_UPSTREAM:
-		return "app";
 	default:
 		break;
 	}
@@ -51,15 +50,70 @@ static void check_required(const struct document *document, const struct section
 	for (size_t i = 0; i < conf_keys_count; i++) {
 		const struct conf_key *key = &conf_keys[i];
 
-		if (key->section != section->kind || key->often == KEY_OPTIONAL)
+		if (key->section != section->kind || key->often != KEY_REPEATS)
 			continue;
 		if (document_find(document, section, key->name))
 			continue;
-		conf_errors_add(errors, section->line, "[%s%s%s] needs %s%s, for example %s = %s",
+		conf_errors_add(errors, section->line,
+				"[%s%s%s] needs at least one %s, for example %s = %s",
 				keys_section_names[section->kind], section->name[0] ? " " : "",
-				section->name, key->often == KEY_REPEATS ? "at least one " : "",
-				key->name, key->name, key_example(key));
+				section->name, key->name, key->name, key_example(key));
 	}
+}
+
+bool checks_modes_known(const struct document *document)
+{
+	for (uint32_t i = 0; i < document->sections_count; i++) {
+		const struct section *section = &document->sections[i];
+		const struct entry *mode = section->kind == SECTION_LISTENER ?
+						   document_find(document, section, "mode") :
+						   NULL;
+
+		if (mode && strcmp(mode->value, "tcp") && strcmp(mode->value, "http"))
+			return false;
+	}
+	return true;
+}
+
+static void check_tcp(const struct document *document, const struct section *section,
+		      struct conf_errors *errors)
+{
+	if (!document_find(document, section, "upstream"))
+		conf_errors_add(errors, section->line,
+				"[listener%s%s] needs upstream, for example upstream = app",
+				section->name[0] ? " " : "", section->name);
+	for (uint32_t i = 0; i < section->entries_count; i++) {
+		const struct entry *entry = &document->entries[section->entries_first + i];
+
+		if (entry->key->is_http)
+			conf_errors_add(errors, entry->line,
+					"%s is for listeners with mode = http; this one has mode = "
+					"tcp",
+					entry->key->name);
+	}
+}
+
+/* Routes that are faulty may have been meant for this listener. */
+static void check_http(const struct conf *conf, const struct document *document,
+		       const struct section *section, const struct conf_listener *listener,
+		       struct conf_errors *errors)
+{
+	if (document_find(document, section, "upstream") || document->sections_refused > 0)
+		return;
+	for (uint32_t i = 0; i < document->sections_count; i++) {
+		if (document->sections[i].kind == SECTION_ROUTE && document->sections[i].is_faulty)
+			return;
+	}
+	for (uint32_t i = 0; i < conf->routes_count; i++) {
+		for (uint32_t j = 0; j < conf->routes[i].listeners_count; j++) {
+			if (conf->routes[i].listeners[j] == listener)
+				return;
+		}
+	}
+	conf_errors_add(errors, section->line,
+			"[listener%s%s] needs upstream, for example upstream = app, or a [route "
+			"NAME]",
+			section->name[0] ? " " : "", section->name);
 }
 
 static void check_window(const struct conf_proxy *proxy, const struct document *document,
@@ -213,14 +267,25 @@ static void check_sections(const struct conf *conf, const struct document *docum
 			   struct conf_errors *errors)
 {
 	const struct conf_listener *listener = conf->listeners;
+	const struct conf_route *route = conf->routes;
+	bool modes_known = checks_modes_known(document);
 
 	for (uint32_t i = 0; i < document->sections_count; i++) {
 		const struct section *section = &document->sections[i];
 
 		check_required(document, section, errors);
-		if (section->kind == SECTION_LISTENER)
-			check_listener_limit(conf, document, section, listener++, errors);
+		if (section->kind == SECTION_ROUTE)
+			routes_check(document, section, route++, errors);
+		if (section->kind != SECTION_LISTENER)
+			continue;
+		check_listener_limit(conf, document, section, listener, errors);
+		if (modes_known && listener->mode == MODE_TCP)
+			check_tcp(document, section, errors);
+		if (modes_known && listener->mode == MODE_HTTP)
+			check_http(conf, document, section, listener, errors);
+		listener++;
 	}
+	assert(route == conf->routes + conf->routes_count);
 	assert(listener == conf->listeners + conf->listeners_count);
 }
 

@@ -7,6 +7,9 @@
 
 #include "document.h"
 
+/* Is the mode of every listener one that there is? If not, nothing is said that follows from it. */
+bool checks_modes_known(const struct document *document);
+
 void checks_run(const struct conf *conf, const struct document *document,
 		struct conf_errors *errors);
 

@@ -2,7 +2,8 @@
 /*
  * conf.c - from a path to a snapshot: the steps in their order, and who owns the result.
  *
- *      read file -> reader -> document -> build -> lookup (conf_load only) -> checks -> snapshot
+ *      read file -> reader -> document -> build -> lookup (conf_load only) -> checks -> rules
+ *                                                                                   -> snapshot
  *
  * Every step runs whatever the earlier ones found, so that one pass shows all errors; only then is
  * the snapshot given out, or destroyed.
@@ -17,6 +18,7 @@
 #include "errors.h"
 #include "lookup.h"
 #include "reader.h"
+#include "rules.h"
 
 /* What runs between build and checks, or NULL. */
 typedef void conf_lookup(struct conf *conf, const struct document *document,
@@ -37,8 +39,10 @@ static struct conf *conf_from_text(const char *path, const char *text, size_t le
 	conf = build_conf(path, &document, errors);
 	if (conf && lookup)
 		lookup(conf, &document, errors);
-	if (conf)
+	if (conf) {
 		checks_run(conf, &document, errors);
+		rules_run(conf, &document, errors);
+	}
 	document_deinit(&document);
 	if (conf && conf_errors_any(errors)) {
 		build_destroy(conf);

@@ -72,8 +72,8 @@ static void section_unknown(const char *kind, int line, struct conf_errors *erro
 				CONF_QUOTE, kind, meant);
 	else
 		conf_errors_add(errors, line,
-				"unknown section [%.*s]; there are [proxy], [listener NAME] and "
-				"[upstream NAME]",
+				"unknown section [%.*s]; there are [proxy], [listener NAME], "
+				"[upstream NAME] and [route NAME]",
 				CONF_QUOTE, kind);
 }
 
@@ -163,6 +163,7 @@ static const char *section_heading(enum keys_section kind)
 		[SECTION_PROXY] = "[proxy]",
 		[SECTION_LISTENER] = "[listener NAME]",
 		[SECTION_UPSTREAM] = "[upstream NAME]",
+		[SECTION_ROUTE] = "[route NAME]",
 	};
 
 	assert(kind < SECTIONS_OF_FILE);
@@ -198,7 +199,7 @@ static void key_check_once(struct document *document, const struct conf_key *key
 {
 	int *first = &document->line_of_key[key_index(key)];
 
-	if (*first > 0 && key->often != KEY_REPEATS)
+	if (*first > 0 && key->often == KEY_OPTIONAL)
 		conf_errors_add(errors, line, "%s stands in line %d already; it may be given once",
 				key->name, *first);
 	if (*first == 0)
@@ -235,7 +236,7 @@ void document_add_entry(struct document *document, const char *name, const char 
 	if (document->place == DOCUMENT_BEFORE) {
 		conf_errors_add(errors, line,
 				"\"%.*s\" stands before the first section; begin with [proxy], "
-				"[listener NAME] or [upstream NAME]",
+				"[listener NAME], [upstream NAME] or [route NAME]",
 				CONF_QUOTE, name);
 		document->place = DOCUMENT_ASTRAY;
 	}

@@ -32,6 +32,7 @@ struct section {
 	char name[CONF_NAME_MAX]; /* empty for [proxy], or when it was wrong */
 	uint32_t entries_first;
 	uint32_t entries_count;
+	bool is_faulty; /* one of its values was refused */
 };
 
 /* Where a key that is read next belongs. */
@@ -74,7 +75,7 @@ const struct entry *document_find(const struct document *document, const struct 
 /* The only [proxy] section, or NULL. */
 const struct section *document_proxy(const struct document *document);
 
-/* Names of listeners, upstreams and servers: letters, digits, _ - and ., and shorter than
+/* Names of listeners, upstreams, routes and servers: letters, digits, _ - and ., and shorter than
  * CONF_NAME_MAX. Otherwise says so, with `what` in front. */
 bool document_name_valid(const char *name, const char *what, int line, struct conf_errors *errors);
 

@@ -24,14 +24,30 @@ static const char *const type_names[KEY_TYPE_COUNT] = {
 	[KEY_SIZE] = "size: bytes, or with K, M or G",
 	[KEY_DURATION] = "duration: with us, ms, s, m or h",
 	[KEY_WORD] = "one of",
+	[KEY_SWITCH] = "switch:",
 	[KEY_CPUS] = "list of CPUs as 0-3,6, or",
 	[KEY_LOG] = "path with a slash in it, or",
+	[KEY_PROTOCOLS] = "names separated by blanks, or",
 	[KEY_USER] = "name of a user",
 	[KEY_GROUP] = "name of a group",
 	[KEY_NAME] = "name: letters, digits, _, - and .",
 	[KEY_ADDRESS] = "address",
+	[KEY_PAGE] = "STATUS PATH",
 	[KEY_SERVER] = "address [weight=N] [name=X]",
 	[KEY_UPSTREAM] = "name of an [upstream NAME]",
+	[KEY_LISTENER] = "name of a [listener NAME]",
+	[KEY_HOST] = "host, or *.suffix",
+	[KEY_PATH] = "/path, or /prefix/*",
+	[KEY_METHOD] = "method, in capitals",
+	[KEY_FIELD] = "Name: value, or Name: *",
+	[KEY_TARGETS] = "name of an [upstream NAME], or NAME=WEIGHT, NAME=WEIGHT..",
+	[KEY_RESPOND] = "STATUS [TEXT]",
+	[KEY_REDIRECT] = "STATUS LOCATION",
+	[KEY_LINE] = "Name: value",
+	[KEY_FIELD_NAME] = "name of a header",
+	[KEY_PREFIX] = "/prefix",
+	[KEY_AUTHORITY] = "host or host:port, or",
+	[KEY_CIDRS] = "addresses and blocks, separated by commas",
 };
 
 /* Words up to the column, then on the next line. */
@@ -63,6 +79,7 @@ static void print_heading(FILE *out, const struct conf_key *key)
 		return;
 	case SECTION_LISTENER:
 	case SECTION_UPSTREAM:
+	case SECTION_ROUTE:
 		fprintf(out, "[%s NAME] %s\n", keys_section_names[key->section], key->name);
 		return;
 	case SECTION_SERVER:
@@ -96,10 +113,10 @@ static const char *default_text(const struct conf_key *key)
 	switch (key->often) {
 	case KEY_OPTIONAL:
 		return "(unset)";
-	case KEY_REQUIRED:
-		return "none, required";
 	case KEY_REPEATS:
 		return "none, required; may repeat";
+	case KEY_MANY:
+		return "(unset); may repeat";
 	}
 	unreachable();
 	return "";
@@ -112,6 +129,8 @@ static void print_key(FILE *out, const struct conf_key *key)
 	fprintf(out, "    default   %s\n", default_text(key));
 	if (key->min)
 		fprintf(out, "    bounds    %s to %s\n", key->min, key->max);
+	if (key->is_http)
+		fprintf(out, "    needs     mode = http\n");
 	fprintf(out, "    applies   %s\n\n",
 		key->applies == KEY_RELOAD ? "on reload" : "on restart");
 	print_wrapped(out, key->manual);

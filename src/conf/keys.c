@@ -13,6 +13,7 @@ enum {
 	section_of_proxy = SECTION_PROXY,
 	section_of_listener = SECTION_LISTENER,
 	section_of_upstream = SECTION_UPSTREAM,
+	section_of_route = SECTION_ROUTE,
 	section_of_server = SECTION_SERVER,
 };
 
@@ -20,28 +21,32 @@ const char *const keys_section_names[SECTION_COUNT] = {
 	[SECTION_PROXY] = "proxy",
 	[SECTION_LISTENER] = "listener",
 	[SECTION_UPSTREAM] = "upstream",
+	[SECTION_ROUTE] = "route",
 	[SECTION_SERVER] = "server",
 };
 
 const struct conf_key conf_keys[] = {
-#define CONF_KEY(row_section, row_name, row_type, row_words, row_fallback, row_min, row_max, \
-		 row_unit, row_often, row_applies, row_member, row_manual)                   \
-	{                                                                                    \
-		.section = (enum keys_section)section_of_##row_section,                      \
-		.name = #row_name,                                                           \
-		.type = KEY_##row_type,                                                      \
-		.words = row_words,                                                          \
-		.fallback = row_fallback,                                                    \
-		.min = row_min,                                                              \
-		.max = row_max,                                                              \
-		.unit = row_unit,                                                            \
-		.often = KEY_##row_often,                                                    \
-		.applies = KEY_##row_applies,                                                \
-		.offset = offsetof(struct conf_##row_section, row_member),                   \
-		.size = sizeof(((struct conf_##row_section *)NULL)->row_member),             \
-		.manual = row_manual,                                                        \
+#define CONF_ROW(is_http_row, row_section, row_name, row_type, row_words, row_fallback, row_min, \
+		 row_max, row_unit, row_often, row_applies, row_member, row_manual)      \
+	{                                                                                \
+		.section = (enum keys_section)section_of_##row_section,                  \
+		.name = #row_name,                                                       \
+		.is_http = is_http_row,                                                  \
+		.type = KEY_##row_type,                                                  \
+		.words = row_words,                                                      \
+		.fallback = row_fallback,                                                \
+		.min = row_min,                                                          \
+		.max = row_max,                                                          \
+		.unit = row_unit,                                                        \
+		.often = KEY_##row_often,                                                \
+		.applies = KEY_##row_applies,                                            \
+		.offset = offsetof(struct conf_##row_section, row_member),               \
+		.size = sizeof(((struct conf_##row_section *)NULL)->row_member),         \
+		.manual = row_manual,                                                    \
 	},
-#define CONF_OPTION CONF_KEY
+#define CONF_KEY(...) CONF_ROW(false, __VA_ARGS__)
+#define CONF_KEY_HTTP(...) CONF_ROW(true, __VA_ARGS__)
+#define CONF_OPTION(...) CONF_ROW(false, __VA_ARGS__)
 #include "conf/keys.def"
 };
 

@@ -13,6 +13,7 @@ enum keys_section {
 	SECTION_PROXY,
 	SECTION_LISTENER,
 	SECTION_UPSTREAM,
+	SECTION_ROUTE,
 	SECTION_SERVER,
 	SECTION_COUNT,
 };
@@ -23,23 +24,40 @@ enum key_type {
 	KEY_SIZE,
 	KEY_DURATION,
 	KEY_WORD,
+	KEY_SWITCH,
 	KEY_CPUS,
 	KEY_LOG,
+	KEY_PROTOCOLS,
 	KEY_USER,
 	KEY_GROUP,
 	KEY_NAME,
 	KEY_ADDRESS,
+	KEY_PAGE,
 	KEY_SERVER,
 	KEY_UPSTREAM,
+	KEY_LISTENER,
+	KEY_HOST,
+	KEY_PATH,
+	KEY_METHOD,
+	KEY_FIELD,
+	KEY_TARGETS,
+	KEY_RESPOND,
+	KEY_REDIRECT,
+	KEY_LINE,
+	KEY_FIELD_NAME,
+	KEY_PREFIX,
+	KEY_AUTHORITY,
+	KEY_CIDRS,
 	KEY_TYPE_COUNT,
 };
 
-enum key_often { KEY_OPTIONAL, KEY_REQUIRED, KEY_REPEATS };
+enum key_often { KEY_OPTIONAL, KEY_REPEATS, KEY_MANY };
 enum key_applies { KEY_RELOAD, KEY_RESTART };
 
 struct conf_key {
 	enum keys_section section;
 	const char *name;
+	bool is_http; /* of listeners with mode = http only */
 	enum key_type type;
 	const char *words;    /* NULL: none */
 	const char *fallback; /* the default; NULL: none */
@@ -53,7 +71,7 @@ struct conf_key {
 	const char *manual;
 };
 
-#define KEYS_MAX 64 /* room for arrays that are indexed by key */
+#define KEYS_MAX 96 /* room for arrays that are indexed by key */
 
 extern const struct conf_key conf_keys[];
 extern const size_t conf_keys_count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lookup.c - what only the system can answer about a configuration: accounts and host names.
+ * lookup.c - what only the system can answer about a configuration: accounts, host names and the
+ * files of error pages.
  *
  * Kept apart from the rest so that conf_load_text() is a function of its text alone.
  */
@@ -9,6 +10,7 @@
 
 #include "errors.h"
 #include "lookup.h"
+#include "pages.h"
 
 static int line_of(const struct document *document, const char *key)
 {
@@ -58,6 +60,7 @@ void lookup_all(struct conf *conf, const struct document *document, struct conf_
 
 		for (uint32_t j = 0; j < listener->binds_count; j++)
 			lookup_host(&listener->binds[j], "bind", listener->binds_lines[j], errors);
+		pages_read(listener, errors);
 	}
 	for (uint32_t i = 0; i < conf->upstreams_count; i++) {
 		struct conf_upstream *upstream = &conf->upstreams[i];

@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "document.h"
 #include "errors.h"
+#include "text.h"
 #include "values.h"
 
 /* What a setter needs to know of the line it works for. */
@@ -32,9 +33,15 @@ static void *value_member(const struct value *value, void *target)
 static void value_store(const struct value *value, void *target, uint64_t number)
 {
 	uint32_t narrow = (uint32_t)number;
+	uint8_t byte = (uint8_t)number;
 
 	if (value->key->size == sizeof(number)) {
 		memcpy(value_member(value, target), &number, sizeof(number));
+		return;
+	}
+	if (value->key->size == sizeof(byte)) {
+		assert(number == byte);
+		memcpy(value_member(value, target), &byte, sizeof(byte));
 		return;
 	}
 	assert(value->key->size == sizeof(narrow));
@@ -202,33 +209,128 @@ static bool set_word(const struct value *value, void *target)
 	return false;
 }
 
-/* Replaces the member's string. */
+/* The words come in pairs: false, true. */
+static bool set_switch(const struct value *value, void *target)
+{
+	char all[KEY_WORDS_TEXT_MAX];
+	int word = value_word_index(value);
+
+	assert(value->key->size == sizeof(bool));
+	if (word >= 0) {
+		value_store(value, target, (uint64_t)word % 2);
+		return true;
+	}
+	if (!value_complain_nearest(value))
+		conf_errors_add(value->errors, value->line, "%s = %.*s: must be %s",
+				value->key->name, CONF_QUOTE, value->text,
+				key_words_join(all, value->key));
+	return false;
+}
+
+/* Replaces the member's string by one of the heap, or by NULL. */
+static void value_store_string(const struct value *value, void *target, char *string)
+{
+	char *old;
+
+	assert(value->key->size == sizeof(string));
+	memcpy(&old, value_member(value, target), sizeof(old));
+	free(old);
+	memcpy(value_member(value, target), &string, sizeof(string));
+}
+
 static bool set_string(const struct value *value, void *target)
 {
 	char *copy = strdup(value->text);
-	char *old;
 
-	assert(value->key->size == sizeof(copy));
 	if (!copy) {
 		conf_errors_add_memory(value->errors);
 		return false;
 	}
-	memcpy(&old, value_member(value, target), sizeof(old));
-	free(old);
-	memcpy(value_member(value, target), &copy, sizeof(copy));
+	value_store_string(value, target, copy);
 	return true;
 }
 
 /* A path needs a slash, so that a misspelt word does not become the name of a file. */
 static bool set_log(const struct value *value, void *target)
 {
-	if (value_word_index(value) >= 0 || strchr(value->text, '/'))
+	int word = value_word_index(value);
+
+	if (word >= 0 && !strcmp(value->text, "off")) {
+		value_store_string(value, target, NULL);
+		return true;
+	}
+	if (word >= 0 || strchr(value->text, '/'))
 		return set_string(value, target);
 	if (!value_complain_nearest(value))
 		conf_errors_add(value->errors, value->line,
-				"%s = %.*s: must be stderr, syslog or a path with a slash in it "
+				"%s = %.*s: must be %sstderr, syslog or a path with a slash in it "
 				"(for example ./%.*s)",
-				value->key->name, CONF_QUOTE, value->text, CONF_QUOTE, value->text);
+				value->key->name, CONF_QUOTE, value->text,
+				strncmp(value->key->words, "off ", 4) ? "" : "off, ", CONF_QUOTE,
+				value->text);
+	return false;
+}
+
+/* What is wrong with one name of a list of protocols, or NULL. */
+static const char *protocol_fault(const char *name)
+{
+	static const char *const carriers[] = { "h2c", "http", "tls" };
+
+	if (!text_is_token(name, strlen(name)))
+		return "must be off, or names of protocols separated by blanks (for example "
+		       "websocket)";
+	if (!strcmp(name, "off"))
+		return "off stands alone";
+	for (size_t i = 0; i < ARRAY_COUNT(carriers); i++) {
+		if (!strcmp(name, carriers[i]))
+			return "h2c, http and tls would carry requests past the routes, unseen; "
+			       "they cannot be passed on";
+	}
+	return NULL;
+}
+
+/* Kept in lower case, with one blank between two. */
+static bool set_protocols(const struct value *value, void *target)
+{
+	char *list;
+	char *copy;
+	char *rest;
+	char *name;
+	size_t used = 0;
+
+	if (value_word_index(value) >= 0) {
+		value_store_string(value, target, NULL);
+		return true;
+	}
+	if (!strpbrk(value->text, " \t") && value_complain_nearest(value))
+		return false;
+	list = calloc(1, strlen(value->text) + 2);
+	copy = strdup(value->text);
+	if (!list || !copy) {
+		conf_errors_add_memory(value->errors);
+		goto fail;
+	}
+	text_lower(copy);
+	rest = copy;
+	while ((name = text_take_word(&rest))) {
+		const char *fault = protocol_fault(name);
+
+		if (fault) {
+			value_complain(value, fault);
+			goto fail;
+		}
+		memcpy(list + used, name, strlen(name));
+		used += strlen(name);
+		list[used++] = ' ';
+	}
+	assert(used > 0);
+	list[used - 1] = '\0';
+	free(copy);
+	value_store_string(value, target, list);
+	return true;
+fail:
+	free(list);
+	free(copy);
 	return false;
 }
 
@@ -341,7 +443,8 @@ bool value_set(const struct conf_key *key, const char *text, int line, void *tar
 	static bool (*const setters[KEY_TYPE_COUNT])(const struct value *, void *) = {
 		[KEY_NUMBER] = set_quantity,   [KEY_SIZE] = set_quantity,
 		[KEY_DURATION] = set_quantity, [KEY_WORD] = set_word,
-		[KEY_CPUS] = set_cpus,         [KEY_LOG] = set_log,
+		[KEY_SWITCH] = set_switch,     [KEY_CPUS] = set_cpus,
+		[KEY_LOG] = set_log,           [KEY_PROTOCOLS] = set_protocols,
 		[KEY_USER] = set_account,      [KEY_GROUP] = set_account,
 		[KEY_NAME] = set_name,
 	};

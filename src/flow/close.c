@@ -3,7 +3,8 @@
  * close.c - the end of a session: one reason, then every op home, then the memory back.
  *
  * A session that came to its natural end has no receive armed and no send away; closing its sockets
- * is all that is left, and passes the second end on. Any other end is an abort: both peers see a
+ * is all that is left, and passes the second end on. (Http: a receive may be armed; it is ended
+ * without a reset.) Any other end is an abort: both peers see a
  * reset, and the sockets stay open until every op has come home, since a closed descriptor's number
  * may be reused while a request still names it.
  */
@@ -33,14 +34,15 @@ static void release(struct session *session)
 {
 	struct flow *flow = session->flow;
 	struct acceptor *acceptor = session->acceptor;
-	enum side side;
 
-	for (side = SIDE_CLIENT; side < SIDE_COUNT; side++) {
-		relay_drop_queue(&session->relays[side]);
-		if (session->fds[side] >= 0)
-			ring_socket_close(flow->ring, session->fds[side]);
-		session->fds[side] = -1;
-	}
+	relay_drop_queue(&session->relays[SIDE_CLIENT]);
+	relay_drop_queue(&session->relays[SIDE_SERVER]);
+	if (session->exchange != NULL)
+		exchange_close(session);
+	ring_socket_close(flow->ring, session->client.fd);
+	session->client.fd = -1;
+	if (session->conn != NULL)
+		server_conn_close(session->conn);
 	session_move(session, SESSION_FREE);
 	counter_sub(&flow->stats.sessions, 1);
 	slab_give(flow->shared->sessions, session);
@@ -62,7 +64,8 @@ static void log_end(const struct session *session)
 
 	log_debug(session->flow->log,
 		  "session=%llu listener=%s server=%s/%s in=%llu out=%llu ms=%llu close=%s",
-		  (unsigned long long)session->id, listener->name, listener->upstream->name,
+		  (unsigned long long)session->id, listener->name,
+		  session->upstream != NULL ? session->upstream->name : "-",
 		  session->server != NULL ? session->server->conf->name : "-",
 		  (unsigned long long)session->relays[SIDE_CLIENT].bytes,
 		  (unsigned long long)session->relays[SIDE_SERVER].bytes,
@@ -88,27 +91,49 @@ static void forget_lists(struct session *session)
 	}
 }
 
+/* The end that a peer expects, or was told about. */
+static bool is_graceful(const struct session *session, enum close_reason reason)
+{
+	return reason == CLOSE_CLIENT_FINISHED || reason == CLOSE_SERVER_FINISHED ||
+	       reason == CLOSE_KEEPALIVE_TIMEOUT || reason == CLOSE_HTTP_FINISHED ||
+	       (session->http && reason == session->last_reason);
+}
+
 void session_close(struct session *session, enum close_reason reason)
 {
 	struct flow *flow = session->flow;
-	bool natural = reason == CLOSE_CLIENT_FINISHED || reason == CLOSE_SERVER_FINISHED;
+	bool graceful = is_graceful(session, reason);
 	enum side side;
 
 	assert(reason != CLOSE_NONE);
 	assert(session->state != SESSION_FREE);
 	if (session->state == SESSION_CLOSE)
 		return;
-	if (session->state == SESSION_RELAY)
-		counter_sub(&session->server->stats.server_sessions, 1);
+	if (session->conn != NULL)
+		server_conn_uncount(session->conn);
+	pool_forget(session);
 	session->reason = (uint8_t)reason;
 	forget_lists(session);
 	session_move(session, SESSION_CLOSE);
 	counter_add(&flow->stats.closes[reason], 1);
 	log_end(session);
+	if (session->http)
+		http_log(session, reason);
+	else
+		session_log(session);
 	if (session->connect.away)
 		ring_cancel(flow->ring, &session->connect);
-	for (side = SIDE_CLIENT; side < SIDE_COUNT && !natural; side++)
-		if (session->fds[side] >= 0)
-			ring_socket_abort(flow->ring, session->fds[side]);
+	for (side = SIDE_CLIENT; side < SIDE_COUNT; side++) {
+		const struct relay *relay = &session->relays[side];
+		bool home = !relay_receiving(relay) &&
+			    !session->relays[relay_target(relay)].send.away;
+
+		if (session_fd(session, side) < 0 || (graceful && home))
+			continue;
+		if (graceful)
+			ring_socket_stop(flow->ring, session_fd(session, side));
+		else
+			ring_socket_abort(flow->ring, session_fd(session, side));
+	}
 	session_op_home(session);
 }

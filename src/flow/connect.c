@@ -45,23 +45,30 @@ static enum close_reason reason_of(int error)
 	}
 }
 
+/* No server is left to try. May free the session. */
+static void no_server(struct session *session, enum close_reason reason)
+{
+	if (session->http)
+		http_no_server(session, reason);
+	else
+		session_close(session, reason);
+}
+
 /* This server did not work out: the next one, or the end. May free the session. */
 static void dial_failed(struct session *session, int error)
 {
 	struct flow *flow = session->flow;
-	const struct conf_upstream *upstream = session->acceptor->listener->upstream;
+	const struct conf_upstream *upstream = session->upstream;
 	const uint32_t others = upstream->servers_count - 1;
 
 	counter_add(&session->server->stats.server_connect_failures, 1);
 	log_debug(flow->log, "session=%llu server=%s/%s connect: error %d",
 		  (unsigned long long)session->id, upstream->name, session->server->conf->name,
 		  -error);
-	if (session->fds[SIDE_SERVER] >= 0) {
-		ring_socket_close(flow->ring, session->fds[SIDE_SERVER]);
-		session->fds[SIDE_SERVER] = -1;
-	}
+	if (session->conn != NULL)
+		server_conn_close(session->conn);
 	if (session->tries > upstream->retries || session->tries > others) {
-		session_close(session, reason_of(error));
+		no_server(session, reason_of(error));
 		return;
 	}
 	counter_add(&flow->stats.connect_retries, 1);
@@ -71,28 +78,40 @@ static void dial_failed(struct session *session, int error)
 static void submit_dial(struct session *session)
 {
 	struct flow *flow = session->flow;
-	const struct conf_upstream *upstream = session->acceptor->listener->upstream;
 	struct relay *relay = &session->relays[SIDE_CLIENT];
 	struct iovec parts[RING_VECTOR_MAX];
 	struct op *send = NULL;
-	uint32_t count = 0;
+	uint32_t count = relay_ready_parts(relay);
 
 	/* Several parts need the kernel's vector send: a message header cannot be linked here. */
-	if (relay->slices_count == 1 ||
-	    (relay->slices_count > 1 && ring_features(flow->ring)->send_vector)) {
+	if (count == 1 || (count > 1 && ring_features(flow->ring)->send_vector)) {
 		count = relay_begin_send(relay, parts);
 		send = &relay->send;
 		counter_add(&flow->stats.connects_linked, 1);
 	}
-	ring_connect(flow->ring, &session->connect, session->fds[SIDE_SERVER],
+	ring_connect(flow->ring, &session->connect, session->conn->wire.fd,
 		     &session->server->conf->addr.u.any, session->server->conf->addr.len,
-		     upstream->connect_timeout_ns, send, parts, count);
+		     session->upstream->connect_timeout_ns, send, parts, count);
+}
+
+/* The server's connection stands, new or used before. */
+static void connected(struct session *session)
+{
+	session->conn->counted = true;
+	session->conn->requests++;
+	if (session->exchange != NULL)
+		session->exchange->connected_ns = ring_now_ns(session->flow->ring);
+	counter_add(&session->server->stats.server_sessions, 1);
+	session->active_ms[SIDE_SERVER] = flow_now_ms(session->flow);
+	session_move(session, SESSION_RELAY);
+	session_retime(session);
+	relay_mark(&session->relays[SIDE_CLIENT]);
+	relay_mark(&session->relays[SIDE_SERVER]);
 }
 
 void session_dial(struct session *session)
 {
 	struct flow *flow = session->flow;
-	const struct conf_upstream *upstream = session->acceptor->listener->upstream;
 	struct server *server;
 	int fd;
 
@@ -100,19 +119,28 @@ void session_dial(struct session *session)
 	assert(!session->connect.away);
 	if (session->relays[SIDE_CLIENT].send.away)
 		return; /* on_send() comes back here */
-	server = upstream_pick(flow->upstreams, upstream, session->server);
+	server = upstream_pick(flow->upstreams, session->upstream, session->server);
 	if (server == NULL) {
-		session_close(session, CLOSE_NO_SERVER);
+		no_server(session, CLOSE_NO_SERVER);
 		return;
 	}
 	session->server = server;
 	session->tries++;
+	if (session->http && session->tries == 1 && pool_take(session, server)) {
+		session->exchange->reused = session->exchange->took_idle = true;
+		connected(session);
+		return;
+	}
 	fd = ring_socket_open(flow->ring, server->conf->addr.u.any.sa_family);
 	if (fd < 0) {
 		dial_failed(session, fd);
 		return;
 	}
-	session->fds[SIDE_SERVER] = fd;
+	if (server_conn_open(session, server, fd) == NULL) {
+		ring_socket_close(flow->ring, fd);
+		dial_failed(session, -ENOBUFS);
+		return;
+	}
 	submit_dial(session);
 }
 
@@ -131,10 +159,5 @@ void on_connect(struct op *op, int result, uint32_t flags)
 		return;
 	}
 	counter_add(&session->server->stats.server_connects, 1);
-	counter_add(&session->server->stats.server_sessions, 1);
-	session->active_ms[SIDE_SERVER] = flow_now_ms(session->flow);
-	session_move(session, SESSION_RELAY);
-	session_retime(session);
-	relay_mark(&session->relays[SIDE_CLIENT]);
-	relay_mark(&session->relays[SIDE_SERVER]);
+	connected(session);
 }

@@ -9,6 +9,42 @@
 
 #include "base/clock.h"
 
+bool flow_speaks_http(const struct conf *conf)
+{
+	uint32_t i;
+
+	for (i = 0; i < conf->listeners_count; i++)
+		if (conf->listeners[i].mode == MODE_HTTP)
+			return true;
+	return false;
+}
+
+static int sets_open(struct flow_shared *shared, const struct conf *conf)
+{
+	shared->sets_count = upstream_servers_total(conf);
+	shared->sets = calloc(shared->sets_count, sizeof(*shared->sets));
+	if (shared->sets == NULL)
+		return -ENOMEM;
+	pool_sets_open(shared);
+	return 0;
+}
+
+/* A session that waits for a request has no server connection, so as many as sessions suffice for
+ * those in use and those that are idle; and a few for those that are about to end. */
+static int http_memory_open(struct flow_shared *shared, const struct conf *conf)
+{
+	bool http = flow_speaks_http(conf);
+	uint32_t spare = http ? FLOW_CONNS_SPARE(shared->sessions_max) : 0;
+	int result =
+		slab_open(&shared->conns, shared->sessions_max + spare, sizeof(struct server_conn));
+
+	/* From here on idle ones make room. */
+	shared->conns_tight = shared->sessions_max - shared->sessions_max / 8;
+	if (result < 0 || !http)
+		return result;
+	return slab_open(&shared->exchanges, shared->sessions_max, sizeof(struct exchange));
+}
+
 int flow_shared_open(struct flow_shared **out, const struct conf *conf, uint32_t max_sessions,
 		     uint32_t workers)
 {
@@ -24,6 +60,10 @@ int flow_shared_open(struct flow_shared **out, const struct conf *conf, uint32_t
 	result = shared->listener_counts == NULL || shared->worker_counts == NULL ?
 			 -ENOMEM :
 			 slab_open(&shared->sessions, max_sessions, sizeof(struct session));
+	if (result == 0)
+		result = sets_open(shared, conf);
+	if (result == 0)
+		result = http_memory_open(shared, conf);
 	if (result < 0) {
 		flow_shared_close(shared);
 		return result;
@@ -38,6 +78,12 @@ void flow_shared_close(struct flow_shared *shared)
 		return;
 	if (shared->sessions != NULL)
 		slab_close(shared->sessions);
+	pool_sets_close(shared);
+	free(shared->sets);
+	if (shared->conns != NULL)
+		slab_close(shared->conns);
+	if (shared->exchanges != NULL)
+		slab_close(shared->exchanges);
 	free((void *)shared->listener_counts);
 	free((void *)shared->worker_counts);
 	free(shared);
@@ -50,12 +96,17 @@ uint32_t flow_shared_sessions(const struct flow_shared *shared)
 
 uint64_t flow_shared_bytes(const struct flow_shared *shared)
 {
-	return slab_bytes(shared->sessions);
+	return slab_bytes(shared->sessions) + slab_bytes(shared->conns) +
+	       (shared->exchanges != NULL ? slab_bytes(shared->exchanges) : 0);
 }
 
-uint32_t flow_session_bytes(void)
+uint32_t flow_session_bytes(const struct conf *conf)
 {
-	return sizeof(struct session);
+	uint32_t bytes = sizeof(struct session) + sizeof(struct server_conn);
+
+	if (!flow_speaks_http(conf))
+		return bytes;
+	return bytes + sizeof(struct server_conn) / 16 + sizeof(struct exchange);
 }
 
 static void lists_init(struct flow *flow)
@@ -83,6 +134,7 @@ int flow_open(struct flow **out, const struct flow_options *options)
 	flow->ring = options->ring;
 	flow->log = options->log;
 	flow->worker_index = options->worker_index;
+	flow->access_sinks = options->access_sinks;
 	flow->next_worker = options->worker_index;
 	flow->window = proxy->session_window;
 	flow->window_slices = proxy->session_window / proxy->buffer_size;
@@ -94,6 +146,7 @@ int flow_open(struct flow **out, const struct flow_options *options)
 	if (result == 0)
 		result = upstreams_open(&flow->upstreams, flow->conf, flow->worker_index);
 	pipes_open(flow);
+	pools_open(flow);
 	if (result == 0)
 		result = acceptors_open(flow, options->listen_fds);
 	if (result < 0) {
@@ -167,6 +220,8 @@ void flow_drain(struct flow *flow)
 		return;
 	flow->draining = true;
 	acceptors_stop(flow);
+	http_drain(flow);
+	pools_drain(flow);
 }
 
 void flow_cut(struct flow *flow, enum close_reason reason)
@@ -174,7 +229,7 @@ void flow_cut(struct flow *flow, enum close_reason reason)
 	enum session_state state;
 
 	flow->cut = true;
-	for (state = SESSION_CONNECT; state < SESSION_CLOSE; state++)
+	for (state = SESSION_HEAD; state < SESSION_CLOSE; state++)
 		while (!list_empty(&flow->sessions[state]))
 			session_close(
 				container_of(flow->sessions[state].next, struct session, link),
@@ -183,7 +238,8 @@ void flow_cut(struct flow *flow, enum close_reason reason)
 
 bool flow_is_over(struct flow *flow)
 {
-	return flow->draining && counter_read(&flow->stats.sessions) == 0 && acceptors_home(flow) &&
+	return flow->draining && counter_read(&flow->stats.sessions) == 0 &&
+	       flow->idle_count == 0 && flow->conns_closing == 0 && acceptors_home(flow) &&
 	       !acceptors_expect(flow);
 }
 
@@ -218,11 +274,11 @@ static void dump_session(const struct session *session, uint64_t now_ms, FILE *o
 		"    session=%llu age_ms=%llu client_fd=%d server_fd=%d up=%llu queued=%u "
 		"down=%llu queued=%u away=%c%c%c%c%c\n",
 		(unsigned long long)session->id, (unsigned long long)(now_ms - session->started_ms),
-		session->fds[SIDE_CLIENT], session->fds[SIDE_SERVER], (unsigned long long)up->bytes,
-		up->queued_bytes, (unsigned long long)down->bytes, down->queued_bytes,
-		session->connect.away ? 'c' : '-', up->recv.away ? 'r' : '-',
-		up->send.away ? 's' : '-', down->recv.away ? 'r' : '-',
-		down->send.away ? 's' : '-');
+		session_fd(session, SIDE_CLIENT), session_fd(session, SIDE_SERVER),
+		(unsigned long long)up->bytes, up->queued_bytes, (unsigned long long)down->bytes,
+		down->queued_bytes, session->connect.away ? 'c' : '-',
+		relay_receiving(up) ? 'r' : '-', up->send.away ? 's' : '-',
+		relay_receiving(down) ? 'r' : '-', down->send.away ? 's' : '-');
 }
 
 void flow_dump(struct flow *flow, FILE *out)
@@ -233,7 +289,7 @@ void flow_dump(struct flow *flow, FILE *out)
 		flow->worker_index, (unsigned long long)flow->slices.held_bytes,
 		(unsigned long long)slices_bytes(&flow->slices),
 		(unsigned long long)counter_read(&flow->stats.starved));
-	for (state = SESSION_CONNECT; state < SESSION_STATE_COUNT; state++) {
+	for (state = SESSION_HEAD; state < SESSION_STATE_COUNT; state++) {
 		const struct list *node = flow->sessions[state].next;
 		int shown = 0;
 
@@ -251,7 +307,7 @@ void flow_check(struct flow *flow)
 	uint64_t sessions = 0;
 
 	slices_check(&flow->slices);
-	for (state = SESSION_CONNECT; state < SESSION_STATE_COUNT; state++) {
+	for (state = SESSION_HEAD; state < SESSION_STATE_COUNT; state++) {
 		uint32_t count = 0;
 		struct list *node;
 

@@ -5,12 +5,16 @@
 #ifndef FLOW_PRIVATE_H
 #define FLOW_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/list.h"
 #include "base/slab.h"
 #include "base/wheel.h"
+#include "exchange.h"
 #include "flow/flow.h"
+#include "http.h"
+#include "pool.h"
 #include "session.h"
 #include "slices.h"
 #include "splice.h"
@@ -18,6 +22,12 @@
 
 struct flow_shared {
 	struct slab *sessions;
+	struct slab *conns;     /* connections to servers */
+	struct slab *exchanges; /* NULL: no listener speaks http */
+	uint32_t conns_tight;   /* when so many are taken, idle ones make room */
+	struct pool_set *sets;  /* pool = shared: per server, idle connections of all workers */
+	uint32_t sets_count;
+	pthread_mutex_t sets_lock;
 	uint32_t sessions_max;
 	uint32_t listeners_count;
 	_Atomic uint32_t sessions_count;
@@ -88,6 +98,7 @@ struct flow {
 	struct ring *ring;
 	struct log *log;
 	struct upstreams *upstreams;
+	struct sink *const *access_sinks; /* per listener; NULL: none */
 	uint32_t worker_index;
 	uint32_t window;        /* bytes */
 	uint32_t window_slices; /* the same in small slices */
@@ -107,6 +118,10 @@ struct flow {
 	struct list to_dial; /* dial at the end of this turn */
 	struct list dirty;
 	struct list starved;
+	struct list idle; /* server connections that nobody uses, newest first */
+	uint32_t idle_count;
+	uint32_t conns_closing; /* their receives are still away */
+	struct timer pool_timer;
 	struct list pipes; /* not leased */
 	uint32_t pipes_count;
 	struct splice_pipe pipe_memory[FLOW_PIPES_MAX];
@@ -117,6 +132,7 @@ struct flow {
 	struct list handovers_free;
 	struct handover handovers[HANDOVERS_MAX];
 	struct flow_stats stats;
+	struct http_head head; /* of the head that is being parsed: needed by nobody later */
 };
 
 static inline uint64_t flow_now_ms(const struct flow *flow)

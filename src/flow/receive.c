@@ -63,6 +63,8 @@ static void received(struct session *session, struct relay *relay, uint32_t slic
 		return;
 	}
 	relay_enqueue(flow, relay, slice);
+	if (session->http)
+		relay->held_back += bytes;
 	learn(flow, relay, bytes);
 }
 
@@ -79,14 +81,14 @@ static void source_ended(struct session *session, struct relay *relay)
 static void starve(struct flow *flow, struct relay *relay)
 {
 	counter_add(&flow->stats.starvations, 1);
-	slices_wanted(&flow->slices, relay->recv_class);
+	slices_wanted(&flow->slices, relay->source->recv_class);
 	if (!list_linked(&relay->starved)) {
 		list_push(&flow->starved, &relay->starved);
 		counter_add(&flow->stats.starved, 1);
 	}
 }
 
-static void unstarve(struct flow *flow, struct relay *relay)
+void relay_unstarve(struct flow *flow, struct relay *relay)
 {
 	if (list_linked(&relay->starved)) {
 		list_remove(&relay->starved);
@@ -125,45 +127,65 @@ void relay_source_over(struct relay *relay, int result)
 		source_failed(session, relay, result);
 }
 
-void on_recv(struct op *op, int result, uint32_t flags)
+void wire_init(struct wire *wire, struct flow *flow, enum side side, int fd)
 {
-	struct relay *relay = container_of(op, struct relay, recv);
-	struct session *session = session_of_relay(relay);
-	struct flow *flow = session->flow;
-	uint32_t slice = SLICE_NONE;
+	*wire = (struct wire){ .flow = flow, .fd = fd, .side = (uint8_t)side };
+	op_init(&wire->recv, on_recv);
+}
 
-	if (flags & RING_BUFFER)
-		slice = slices_received(&flow->slices, relay->recv_class, ring_buffer_id(flags),
-					result > 0 ? (uint32_t)result : 0);
-	if (!relay->recv.away)
-		relay->cancelling = false;
-	if (session->state == SESSION_CLOSE) {
+/* The source of a relay whose session is open gave a slice (SLICE_NONE: none) or a result. */
+static void relay_on_recv(struct session *session, struct relay *relay, uint32_t slice, int result)
+{
+	struct wire *wire = relay->source;
+
+	if (session->dropping && relay->side == SIDE_SERVER) { /* given up */
+		wire->watching = false;
 		if (slice != SLICE_NONE)
-			slices_give(&flow->slices, slice);
-		session_op_home(session);
+			slices_give(&session->flow->slices, slice);
 		return;
 	}
-	if (relay->watching) {
-		relay->watching = false;
+	if (wire->watching) {
+		wire->watching = false;
 		if (result > 0 && (result & POLLERR))
 			relay_source_over(relay, -ECONNRESET);
-		relay_mark(relay);
 		return;
 	}
-	if (relay->pipe != NULL) { /* ready, or in a state that splicing will tell */
-		relay_mark(relay);
+	if (relay->pipe != NULL) /* ready, or in a state that splicing will tell */
 		return;
-	}
-	relay->nonempty = (flags & RING_NONEMPTY) != 0;
 	if (result > 0) {
 		assert(slice != SLICE_NONE);
 		received(session, relay, slice, (uint32_t)result);
-	} else {
-		if (slice != SLICE_NONE)
-			slices_give(&flow->slices, slice);
-		relay_source_over(relay, result);
+		return;
 	}
-	relay_mark(relay);
+	if (slice != SLICE_NONE)
+		slices_give(&session->flow->slices, slice);
+	relay_source_over(relay, result);
+}
+
+void on_recv(struct op *op, int result, uint32_t flags)
+{
+	struct wire *wire = container_of(op, struct wire, recv);
+	struct session *session = wire->session;
+	struct flow *flow = wire->flow;
+	uint32_t slice = SLICE_NONE;
+
+	if (flags & RING_BUFFER)
+		slice = slices_received(&flow->slices, wire->recv_class, ring_buffer_id(flags),
+					result > 0 ? (uint32_t)result : 0);
+	if (!wire->recv.away)
+		wire->cancelling = false;
+	wire->nonempty = (flags & RING_NONEMPTY) != 0;
+	if (session != NULL && session->state != SESSION_CLOSE) {
+		relay_on_recv(session, &session->relays[wire->side], slice, result);
+		relay_mark(&session->relays[wire->side]);
+		return;
+	}
+	if (slice != SLICE_NONE)
+		slices_give(&flow->slices, slice);
+	if (session != NULL)
+		session_op_home(session);
+	else
+		server_conn_heard(container_of(wire, struct server_conn, wire));
 }
 
 /* Room in the window, 0 when the next receive must wait. */
@@ -192,6 +214,16 @@ static uint32_t credit(const struct flow *flow, const struct relay *relay, uint3
 	return bytes < most ? bytes : most;
 }
 
+/* What comes may be all that ever comes: then an armed receive would have to be ended. */
+static bool may_be_the_last(const struct session *session, const struct relay *relay)
+{
+	if (!session->http)
+		return false;
+	if (relay->side == SIDE_SERVER) /* it may go to another worker, and so to another ring */
+		return session->upstream->pool == POOL_SHARED;
+	return relay->bytes == 0;
+}
+
 static void arm(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
@@ -199,72 +231,73 @@ static void arm(struct session *session, struct relay *relay)
 	uint32_t limit = room(flow, relay);
 	/* A client often has sent its first bytes by the time it is accepted; else nothing is
 	 * expected at once unless the last receive said so. */
-	bool try_first = relay->nonempty || (relay->side == SIDE_CLIENT && relay->bytes == 0);
+	bool try_first = relay->source->nonempty ||
+			 (relay->side == SIDE_CLIENT && relay->bytes == 0);
 	uint32_t flags = try_first ? 0 : RING_RECV_POLL_FIRST;
 
 	if (limit == 0)
 		return;
-	relay->recv_class = SLICE_SMALL;
-	relay->recv_many = false;
+	relay->source->recv_class = SLICE_SMALL;
+	relay->source->recv_many = false;
 	if (relay->streaming && !slices_pressed(&flow->slices) &&
 	    flow->slices.large_bytes <= 2 * flow->window) {
 		if (relay->held_bytes + flow->slices.large_bytes > 2 * flow->window)
 			return;
 		/* Half a window at most, so that one half is received while the other is sent. */
-		relay->recv_class = SLICE_LARGE;
+		relay->source->recv_class = SLICE_LARGE;
 		if (limit < flow->window / 2 && relay->queued_bytes > 0)
 			return;
 		if (limit > flow->window / 2)
 			limit = flow->window / 2;
 		if (limit > flow->slices.large_bytes)
 			limit = flow->slices.large_bytes;
-	} else if (relay->slices_count == 0 && limit > small) {
-		relay->recv_many = true;
+	} else if (relay->slices_count == 0 && limit > small && !may_be_the_last(session, relay)) {
+		relay->source->recv_many = true;
 		if (!is_tcp(session, relay->side))
 			flags = 0; /* see ring.h: the end would be lost */
 		limit = credit(flow, relay, limit - small);
 	} else if (limit > small) {
 		limit = small;
 	}
-	ring_recv(flow->ring, &relay->recv, session->fds[relay->side], relay->recv_class, limit,
-		  flags | (relay->recv_many ? RING_RECV_MANY : 0));
+	ring_recv(flow->ring, &relay->source->recv, relay->source->fd, relay->source->recv_class,
+		  limit, flags | (relay->source->recv_many ? RING_RECV_MANY : 0));
 }
 
 void relay_watch(struct relay *relay)
 {
 	struct session *session = session_of_relay(relay);
 
-	if (session->state != SESSION_RELAY || relay->state != RELAY_OPEN || relay->recv.away ||
-	    !relay->send.away || list_linked(&relay->starved))
+	if (session->state != SESSION_RELAY || relay->state != RELAY_OPEN ||
+	    relay_receiving(relay) || !relay->send.away || list_linked(&relay->starved))
 		return;
-	relay->watching = true;
-	ring_watch(session->flow->ring, &relay->recv, session->fds[relay->side]);
+	relay->source->watching = true;
+	ring_watch(session->flow->ring, &relay->source->recv, relay->source->fd);
 }
 
 void relay_stop_watching(struct relay *relay)
 {
-	if (relay->cancelling)
+	if (relay->source->cancelling)
 		return;
-	relay->cancelling = true;
-	ring_cancel(session_of_relay(relay)->flow->ring, &relay->recv);
+	relay->source->cancelling = true;
+	ring_cancel(session_of_relay(relay)->flow->ring, &relay->source->recv);
 }
 
 void relay_flush_receive(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
 
-	if (relay->watching) {
+	if (relay->source->watching) {
 		if (room(flow, relay) > 0)
 			relay_stop_watching(relay);
 		return;
 	}
-	if (relay->recv.away) {
+	if (relay_receiving(relay)) {
 		/* Credit counts bytes; a flood of tiny pieces would hold a slice each. */
-		if (relay->recv_many && !relay->cancelling &&
+		if (relay->source->recv_many && !relay->source->cancelling &&
 		    relay->slices_count >= flow->window_slices) {
-			relay->cancelling = true;
+			relay->source->cancelling = true;
 			counter_add(&flow->stats.receive_cancels, 1);
-			ring_cancel(flow->ring, &relay->recv);
+			ring_cancel(flow->ring, &relay->source->recv);
 		}
 		return;
 	}
@@ -290,10 +323,10 @@ void relays_feed_starved(struct flow *flow)
 		struct relay *relay = container_of(flow->starved.next, struct relay, starved);
 		struct session *session = session_of_relay(relay);
 
-		unstarve(flow, relay);
+		relay_unstarve(flow, relay);
 		assert(session->state != SESSION_CLOSE);
 		relay->streaming = false; /* memory is short: in small pieces first */
-		if (!relay->recv.away && relay->state == RELAY_OPEN)
+		if (!relay_receiving(relay) && relay->state == RELAY_OPEN)
 			arm(session, relay);
 	}
 }

@@ -18,7 +18,6 @@ void relay_init(struct relay *relay, enum side source)
 				 .side = (uint8_t)source,
 				 .state = RELAY_OPEN,
 				 .piece = RELAY_PIECE_GUESS };
-	op_init(&relay->recv, on_recv);
 	op_init(&relay->send, on_send);
 	list_init(&relay->dirty);
 	list_init(&relay->starved);
@@ -34,7 +33,7 @@ void relay_move(struct relay *relay, enum relay_state next)
 {
 	static const uint8_t may_follow[RELAY_STATE_COUNT] = {
 		[RELAY_OPEN] = 1u << RELAY_ENDED | 1u << RELAY_RESET | 1u << RELAY_BROKEN,
-		[RELAY_ENDED] = 1u << RELAY_FINISHED | 1u << RELAY_BROKEN,
+		[RELAY_ENDED] = 1u << RELAY_FINISHED | 1u << RELAY_RESET | 1u << RELAY_BROKEN,
 		[RELAY_RESET] = 1u << RELAY_BROKEN,
 	};
 
@@ -74,12 +73,11 @@ static void give_oldest(struct flow *flow, struct relay *relay)
 	slices_give(&flow->slices, index);
 }
 
-/* The target has taken this many bytes. */
 void relay_dequeue(struct flow *flow, struct relay *relay, uint32_t bytes)
 {
 	assert(bytes <= relay->queued_bytes);
 	relay->queued_bytes -= bytes;
-	while (bytes > 0) {
+	while (relay->oldest != SLICE_NONE) {
 		struct slice *slice = slices_at(&flow->slices, relay->oldest);
 
 		if (bytes < slice->len) {
@@ -89,6 +87,36 @@ void relay_dequeue(struct flow *flow, struct relay *relay, uint32_t bytes)
 		}
 		bytes -= slice->len;
 		give_oldest(flow, relay);
+	}
+	assert(bytes == 0);
+}
+
+static uint32_t least(uint32_t one, uint32_t other)
+{
+	return one < other ? one : other;
+}
+
+/* The target has taken this many bytes. */
+void relay_sent(struct flow *flow, struct relay *relay, uint32_t bytes)
+{
+	struct exchange *exchange = session_of_relay(relay)->exchange;
+	uint32_t part;
+
+	if (exchange != NULL) {
+		part = least(bytes, exchange_parts_left(exchange, relay->side));
+		exchange->parts_sent += part;
+		bytes -= part;
+		if (relay->side == SIDE_SERVER)
+			exchange->sent_bytes += part + bytes;
+	}
+	part = least(bytes, relay->queued_bytes - relay->held_back);
+	if (part > 0)
+		relay_dequeue(flow, relay, part);
+	bytes -= part;
+	if (bytes > 0) {
+		assert(exchange != NULL);
+		assert(bytes <= exchange_tail_left(exchange, relay->side));
+		exchange->ways[relay->side].tail_sent += (uint16_t)bytes;
 	}
 }
 
@@ -102,24 +130,66 @@ void relay_drop_queue(struct relay *relay)
 	while (relay->oldest != SLICE_NONE)
 		give_oldest(flow, relay);
 	relay->queued_bytes = 0;
+	relay->held_back = 0;
+}
+
+uint32_t relay_ready_bytes(const struct relay *relay)
+{
+	const struct session *session = session_of_relay((struct relay *)(uintptr_t)relay);
+	uint32_t ready = relay->queued_bytes - relay->held_back;
+
+	if (session->exchange == NULL)
+		return ready;
+	if (relay->state == RELAY_BROKEN)
+		return 0;
+	return ready + exchange_parts_left(session->exchange, relay->side) +
+	       exchange_tail_left(session->exchange, relay->side);
+}
+
+uint32_t relay_ready_parts(const struct relay *relay)
+{
+	const struct session *session = session_of_relay((struct relay *)(uintptr_t)relay);
+
+	if (relay_ready_bytes(relay) == 0)
+		return 0;
+	return relay->slices_count +
+	       (session->exchange != NULL ? session->exchange->parts.count : 0);
+}
+
+void relay_restart(struct relay *relay)
+{
+	assert(!relay->send.away && relay->queued_bytes == 0 && relay->pipe == NULL);
+	relay->state = RELAY_OPEN;
+	relay->in_doubt = false;
+	relay->streaming = false;
+	relay->full_streak = 0;
 }
 
 uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MAX])
 {
-	struct slices *slices = &session_of_relay(relay)->flow->slices;
-	uint32_t count = 0;
-	uint32_t index;
+	struct session *session = session_of_relay(relay);
+	struct slices *slices = &session->flow->slices;
+	struct exchange *exchange = session->exchange;
+	uint32_t left = relay->queued_bytes - relay->held_back;
+	uint32_t count = 0, index, i;
 
 	assert(!relay->send.away);
 	assert(relay->sending_bytes == 0);
-	for (index = relay->oldest; index != SLICE_NONE && count < RING_VECTOR_MAX; count++) {
+	if (exchange != NULL && exchange_parts_left(exchange, relay->side) > 0)
+		count = exchange_add_parts(exchange, parts, count);
+	for (index = relay->oldest; left > 0 && count < RING_VECTOR_MAX; count++) {
 		const struct slice *slice = slices_at(slices, index);
 
 		parts[count].iov_base = slices_memory(slices, index) + slice->start;
-		parts[count].iov_len = slice->len;
-		relay->sending_bytes += slice->len;
+		parts[count].iov_len = least(slice->len, left);
+		left -= (uint32_t)parts[count].iov_len;
 		index = slice->next;
 	}
+	if (left == 0 && exchange != NULL && exchange_tail_left(exchange, relay->side) > 0 &&
+	    count + EXCHANGE_TAIL_PARTS <= RING_VECTOR_MAX)
+		count = exchange_add_tail(exchange, relay->side, parts, count);
+	for (i = 0; i < count; i++)
+		relay->sending_bytes += (uint32_t)parts[i].iov_len;
 	return count;
 }
 
@@ -152,7 +222,7 @@ static void pass_end_on(struct session *session, struct relay *relay)
 		session_close(session, session->first_end == SIDE_CLIENT ? CLOSE_CLIENT_FINISHED :
 									   CLOSE_SERVER_FINISHED);
 	} else {
-		ring_socket_finish(session->flow->ring, session->fds[relay_target(relay)]);
+		ring_socket_finish(session->flow->ring, session_fd(session, relay_target(relay)));
 	}
 }
 
@@ -163,17 +233,23 @@ void relay_flush(struct relay *relay)
 
 	if (session->state == SESSION_CLOSE)
 		return;
+	if (session->http) {
+		http_flush(session, relay);
+		return;
+	}
+	if (session->exchange != NULL && !relay->send.away) /* a tunnel that has just begun */
+		http_tunnel_begun(session);
 	/* A client that resets while its server is dialled has nobody to hand its bytes to. */
 	if (session->state == SESSION_CONNECT && relay->state == RELAY_RESET) {
 		session_close(session, CLOSE_CLIENT_RESET);
 		return;
 	}
-	if (relay->state == RELAY_OPEN && relay->send.away && !relay->recv.away)
+	if (relay->state == RELAY_OPEN && relay->send.away && !relay_receiving(relay))
 		session_look_soon(session);
 	if (relay->pipe != NULL && splice_flush(relay))
 		return;
 	if (session->state == SESSION_RELAY && !relay->send.away) {
-		if (relay->queued_bytes > 0) {
+		if (relay_ready_bytes(relay) > 0) {
 			relay_send_queue(session, relay);
 		} else if (relay->state == RELAY_ENDED || relay->state == RELAY_RESET) {
 			pass_end_on(session, relay);
@@ -203,7 +279,8 @@ void relay_check(struct relay *relay)
 
 	for (index = relay->oldest; index != SLICE_NONE; index = slices_at(slices, index)->next) {
 		assert(slices_at(slices, index)->state == SLICE_HELD);
-		assert(slices_at(slices, index)->len > 0);
+		/* A body's framing may have been all that was in it. */
+		assert(slices_at(slices, index)->len > 0 || session->exchange != NULL);
 		bytes += slices_at(slices, index)->len;
 		held += slices_capacity(slices, index);
 		count++;
@@ -212,9 +289,10 @@ void relay_check(struct relay *relay)
 	assert(relay->pipe != NULL || bytes == relay->queued_bytes);
 	assert(count == relay->slices_count);
 	assert(held == relay->held_bytes);
-	assert(relay->sending_bytes <= relay->queued_bytes);
+	assert(relay->held_back <= relay->queued_bytes);
+	assert(relay->sending_bytes <= relay_ready_bytes(relay) || relay->state == RELAY_BROKEN);
 	assert(relay->send.away || relay->sending_bytes == 0);
-	assert(!(list_linked(&relay->starved) && relay->recv.away));
+	assert(!(list_linked(&relay->starved) && relay_receiving(relay)));
 	if (relay->state == RELAY_FINISHED || relay->state == RELAY_BROKEN)
 		assert(relay->queued_bytes == 0);
 }

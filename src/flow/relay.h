@@ -50,8 +50,7 @@
 #include "base/list.h"
 #include "ring/op.h"
 #include "slices.h"
-
-enum side { SIDE_CLIENT, SIDE_SERVER, SIDE_COUNT };
+#include "wire.h"
 
 enum relay_state {
 	RELAY_OPEN,
@@ -65,7 +64,7 @@ enum relay_state {
 struct splice_pipe;
 
 struct relay {
-	struct op recv;
+	struct wire *source; /* NULL: nobody to receive from (yet) */
 	struct op send;
 	struct list dirty;   /* in flow->dirty: flush me at the end of the turn */
 	struct list starved; /* in flow->starved: no slice was free */
@@ -75,6 +74,7 @@ struct relay {
 	uint32_t slices_count;
 	uint32_t held_bytes; /* the capacity of these slices */
 	uint32_t queued_bytes;
+	uint32_t held_back;       /* at the end of the queue: not to be sent yet (http) */
 	uint32_t sending_bytes;   /* of the send that is away */
 	int32_t sent_result;      /* zero-copy: the result, kept until the memory is free */
 	uint32_t piece;           /* bytes that a receive brings, smoothed */
@@ -84,13 +84,8 @@ struct relay {
 	uint8_t side;             /* the source */
 	uint8_t state;
 	uint8_t full_streak; /* whole small slices in a row: is it a stream? */
-	uint8_t recv_class;  /* of the receive that is away */
-	bool recv_many;      /* the receive that is away is multishot */
 	bool streaming;
-	bool nonempty;          /* the last receive left something in the socket */
-	bool cancelling;        /* the receive was asked to end */
 	bool sending_zero_copy; /* the send that is away is */
-	bool watching;          /* the op `recv` watches a source that is not received from */
 	bool copy_only;         /* the target cannot be sent to without copying */
 	bool in_doubt; /* the last send was cut short: is the target gone? The next one tells */
 };
@@ -105,7 +100,6 @@ void relay_init(struct relay *relay, enum side source);
 void relay_move(struct relay *relay, enum relay_state next);
 /* The other direction of the session. */
 struct relay *relay_reverse(struct relay *relay);
-void on_recv(struct op *op, int result, uint32_t flags);
 void on_send(struct op *op, int result, uint32_t flags);
 
 /* While the target is stuck nothing is received, and so a reset of the source would go unnoticed:
@@ -124,7 +118,14 @@ void relay_source_over(struct relay *relay, int result);
 void relay_target_failed(struct relay *relay);
 /* Append a slice; take away what the target has taken. */
 void relay_enqueue(struct flow *flow, struct relay *relay, uint32_t index);
+void relay_sent(struct flow *flow, struct relay *relay, uint32_t bytes);
+/* Drop bytes from the front of the queue. */
 void relay_dequeue(struct flow *flow, struct relay *relay, uint32_t bytes);
+/* What could be sent now: bytes, and at most how many parts. */
+uint32_t relay_ready_bytes(const struct relay *relay);
+uint32_t relay_ready_parts(const struct relay *relay);
+/* For the next exchange, over another connection. */
+void relay_restart(struct relay *relay);
 /* Receive what there is room for. */
 void relay_flush_receive(struct session *session, struct relay *relay);
 /* Send all that is queued; no send is away. */
@@ -133,6 +134,8 @@ void relay_send_queue(struct session *session, struct relay *relay);
 uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MAX]);
 /* Give back every slice of the queue. No send is away. */
 void relay_drop_queue(struct relay *relay);
+/* It waits for a free slice no more. */
+void relay_unstarve(struct flow *flow, struct relay *relay);
 void relay_check(struct relay *relay);
 
 static inline enum side relay_target(const struct relay *relay)
@@ -140,9 +143,14 @@ static inline enum side relay_target(const struct relay *relay)
 	return relay->side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
 }
 
+static inline bool relay_receiving(const struct relay *relay)
+{
+	return relay->source != NULL && relay->source->recv.away;
+}
+
 static inline bool relay_home(const struct relay *relay)
 {
-	return !relay->recv.away && !relay->send.away;
+	return !relay_receiving(relay) && !relay->send.away;
 }
 
 #endif

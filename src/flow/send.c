@@ -23,6 +23,10 @@ static bool wants_zero_copy(struct session *session, const struct relay *relay)
 {
 	struct flow *flow = session->flow;
 
+	/* Heads and chunk ends lie outside the registered region. */
+	if (session->exchange != NULL &&
+	    relay_ready_bytes(relay) != relay->queued_bytes - relay->held_back)
+		return false;
 	if (relay->queued_bytes < ZERO_COPY_MIN_BYTES || relay->copy_only ||
 	    flow->conf->proxy.zero_copy_send == ZERO_COPY_OFF)
 		return false;
@@ -37,7 +41,7 @@ void relay_send_queue(struct session *session, struct relay *relay)
 	struct flow *flow = session->flow;
 	struct iovec parts[RING_VECTOR_MAX];
 	uint32_t count = relay_begin_send(relay, parts);
-	int fd = session->fds[relay_target(relay)];
+	int fd = session_fd(session, relay_target(relay));
 
 	assert(fd >= 0);
 	relay->sending_zero_copy = wants_zero_copy(session, relay);
@@ -101,7 +105,7 @@ static void sent(struct session *session, struct relay *relay, int result)
 	if (relay->in_doubt)
 		counter_add(&flow->stats.send_short, 1);
 
-	relay_dequeue(flow, relay, (uint32_t)result);
+	relay_sent(flow, relay, (uint32_t)result);
 	session->active_ms[relay_target(relay)] = flow_now_ms(flow);
 	counter_add(&flow->stats.sends, 1);
 	counter_add(&flow->stats.send_slices, slices_before - relay->slices_count);

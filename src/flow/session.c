@@ -8,6 +8,10 @@
  */
 #include "flow_private.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "base/clock.h"
 
 /* What was received before a reset is passed on, but a target that does not take it within this
@@ -15,15 +19,19 @@
 #define RESET_GRACE_MS 1000
 #define STUCK_LOOK_MS 1000
 
-const char *const session_state_names[SESSION_STATE_COUNT] = { "FREE", "CONNECT", "RELAY",
+const char *const session_state_names[SESSION_STATE_COUNT] = { "FREE",  "HEAD",   "CONNECT",
+							       "RELAY", "ANSWER", "LINGER",
 							       "CLOSE" };
 
 /* state_next[from] is the set of states that may follow: the picture, one row per box. */
 #define TO(state) (1u << SESSION_##state)
 static const uint8_t state_next[SESSION_STATE_COUNT] = {
-	[SESSION_FREE] = TO(CONNECT),
-	[SESSION_CONNECT] = TO(RELAY) | TO(CLOSE),
-	[SESSION_RELAY] = TO(CLOSE),
+	[SESSION_FREE] = TO(HEAD) | TO(CONNECT),
+	[SESSION_HEAD] = TO(CONNECT) | TO(ANSWER) | TO(CLOSE),
+	[SESSION_CONNECT] = TO(RELAY) | TO(ANSWER) | TO(CLOSE),
+	[SESSION_RELAY] = TO(HEAD) | TO(CONNECT) | TO(ANSWER) | TO(LINGER) | TO(CLOSE),
+	[SESSION_ANSWER] = TO(HEAD) | TO(LINGER) | TO(CLOSE),
+	[SESSION_LINGER] = TO(CLOSE),
 	[SESSION_CLOSE] = TO(FREE),
 };
 #undef TO
@@ -40,20 +48,36 @@ void session_check(const struct session *session)
 {
 	switch ((enum session_state)session->state) {
 	case SESSION_FREE:
-		assert(session->fds[SIDE_CLIENT] == -1);
-		assert(session->fds[SIDE_SERVER] == -1);
+		assert(session->client.fd == -1);
+		assert(session->conn == NULL);
 		assert(ops_home(session));
 		assert(!timer_is_set(&session->timer));
 		return;
 	case SESSION_CONNECT:
-		assert(session->fds[SIDE_CLIENT] >= 0);
+		assert(session->client.fd >= 0);
 		assert(session->reason == CLOSE_NONE);
-		assert(!session->relays[SIDE_SERVER].recv.away);
+		assert(!relay_receiving(&session->relays[SIDE_SERVER]));
 		assert(!session->relays[SIDE_SERVER].send.away);
 		return;
+	case SESSION_HEAD:
+		assert(session->client.fd >= 0);
+		assert(session->http);
+		assert(session->conn == NULL && session->exchange == NULL);
+		return;
+	case SESSION_ANSWER:
+		assert(session->http);
+		assert(session->exchange != NULL);
+		assert(session->conn == NULL || session->dropping);
+		return;
+	case SESSION_LINGER:
+		assert(session->http);
+		assert(session->conn == NULL && session->exchange == NULL);
+		assert(session->last_reason != CLOSE_NONE);
+		return;
 	case SESSION_RELAY:
-		assert(session->fds[SIDE_CLIENT] >= 0);
-		assert(session->fds[SIDE_SERVER] >= 0);
+		assert(session->client.fd >= 0);
+		assert(session->http || session->conn != NULL);
+		assert(!session->http || session->exchange != NULL);
 		assert(session->reason == CLOSE_NONE);
 		assert(session->server != NULL);
 		assert(!session->connect.away);
@@ -103,11 +127,13 @@ uint64_t session_deadline_ms(const struct session *session, enum close_reason *r
 	const uint64_t *active = session->active_ms;
 	uint64_t client, server, fin;
 
+	if (session->http)
+		return http_deadline_ms(session, reason);
 	client = active[SIDE_CLIENT] + timeout_ms(listener->client_timeout_ns);
 	*reason = CLOSE_CLIENT_TIMEOUT;
 	if (session->state != SESSION_RELAY) /* the dial has a deadline of its own */
 		return client;
-	server = active[SIDE_SERVER] + timeout_ms(listener->upstream->server_timeout_ns);
+	server = active[SIDE_SERVER] + timeout_ms(session->upstream->server_timeout_ns);
 	if (server < client) {
 		client = server;
 		*reason = CLOSE_SERVER_TIMEOUT;
@@ -159,12 +185,62 @@ static void on_timer(struct timer *timer)
 		return;
 	deadline = session_deadline_ms(session, &reason);
 	if (deadline <= flow_now_ms(flow)) {
-		session_close(session, reason);
+		if (session->http)
+			http_timed_out(session, reason);
+		else
+			session_close(session, reason);
 		return;
 	}
 	wheel_set(&flow->wheel, timer, deadline);
 	relay_watch(&session->relays[SIDE_CLIENT]);
 	relay_watch(&session->relays[SIDE_SERVER]);
+}
+
+/* Asked for when it is needed: accepting many at once does not tell it. */
+static void learn_client(struct session *session)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	if (session->client_known)
+		return;
+	session->client_known = true;
+	if (ring_socket_peer(session->flow->ring, session->client.fd, &peer, &len) < 0)
+		return;
+	session->client_is_inet = true;
+	if (peer.ss_family == AF_INET6) {
+		memcpy(session->client_in6, &((struct sockaddr_in6 *)&peer)->sin6_addr, 16);
+	} else if (peer.ss_family == AF_INET) { /* as IPv6 sees it */
+		memset(session->client_in6 + 10, 0xff, 2);
+		memcpy(session->client_in6 + 12, &((struct sockaddr_in *)&peer)->sin_addr, 4);
+	} else {
+		session->client_is_inet = false;
+	}
+}
+
+bool session_client_in(struct session *session, const struct cidr *blocks, uint32_t count)
+{
+	uint32_t i;
+
+	learn_client(session);
+	for (i = 0; session->client_is_inet && i < count; i++)
+		if (cidr_holds_in6(&blocks[i], session->client_in6))
+			return true;
+	return false;
+}
+
+const char *session_client_text(struct session *session, char text[SESSION_CLIENT_TEXT_MAX])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *in6 = session->client_in6;
+	bool v4;
+
+	learn_client(session);
+	v4 = memcmp(in6, mapped, sizeof(mapped)) == 0;
+	if (!session->client_is_inet || inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? in6 + 12 : in6,
+						  text, SESSION_CLIENT_TEXT_MAX) == NULL)
+		(void)snprintf(text, SESSION_CLIENT_TEXT_MAX, "unix");
+	return text;
 }
 
 void session_start(struct flow *flow, struct acceptor *acceptor, struct session *session, int fd)
@@ -174,20 +250,26 @@ void session_start(struct flow *flow, struct acceptor *acceptor, struct session 
 	*session = (struct session){ .flow = flow,
 				     .acceptor = acceptor,
 				     .id = flow->next_id++,
-				     .fds = { [SIDE_CLIENT] = fd, [SIDE_SERVER] = -1 },
 				     .started_ms = now,
 				     .active_ms = { now, now },
 				     .first_end = -1 };
 	list_init(&session->link);
 	list_init(&session->dial);
+	list_init(&session->kept);
+	wire_init(&session->client, flow, SIDE_CLIENT, fd);
+	session->client.session = session;
 	relay_init(&session->relays[SIDE_CLIENT], SIDE_CLIENT);
+	session->relays[SIDE_CLIENT].source = &session->client;
 	relay_init(&session->relays[SIDE_SERVER], SIDE_SERVER);
 	op_init(&session->connect, on_connect);
 	timer_init(&session->timer, on_timer);
-	session_move(session, SESSION_CONNECT);
+	session->http = acceptor->listener->mode == MODE_HTTP;
+	session->upstream = session->http ? NULL : acceptor->listener->upstream;
+	session_move(session, session->http ? SESSION_HEAD : SESSION_CONNECT);
 	counter_add(&flow->stats.sessions_total, 1);
 	counter_add(&flow->stats.sessions, 1);
 	session_retime(session);
 	relay_mark(&session->relays[SIDE_CLIENT]);
-	session_dial_later(session, true);
+	if (!session->http)
+		session_dial_later(session, true);
 }

@@ -4,9 +4,16 @@
  *
  *            accept.c              connect.c                close.c
  *     FREE -----------> CONNECT -----------> RELAY ----------------.
- *      ^                   |                                       v
- *      |                   '-----------------------------------> CLOSE
- *      '------------------- session_op_home(): every op is home ----'
+ *      ^ |                 |                                       v
+ *      | | mode = http     '-----------------------------------> CLOSE
+ *      | |                                                         ^ |
+ *      | v     route, dial or take from the pool     sent in whole | |
+ *      | HEAD ---------> CONNECT ---> RELAY -------.               | |
+ *      |  ^ |                |           |         |-- LINGER -----' |
+ *      |  | '--> ANSWER <----'-----------'         |                 |
+ *      |  |        '-------------------------------|                 |
+ *      |  '---- the next request ------------------'                 |
+ *      '------------------- session_op_home(): every op is home -----'
  *
  *   FREE     owns nothing; no op is away.
  *   CONNECT  owns the client's descriptor, and the server's while a try is under way. The client's
@@ -14,6 +21,12 @@
  *            Leaves by: connected | every server tried | client reset | cut.
  *   RELAY    owns both descriptors; both relays run.
  *            Leaves by: both ends seen and passed on | reset | timeout | cut.
+ *            mode = http: one exchange is under way. The server's connection goes back to its pool
+ *            as soon as the response has come in, before the client has taken all of it.
+ *   HEAD     (http) waits for a request, or for the rest of its head. No server.
+ *   ANSWER   (http) an answer of our own is on its way. No server.
+ *   LINGER   (http) the last answer is out and our end is closed; what the client still sends is
+ *            dropped, so that it can read the answer before it sees a reset (RFC 9112 9.6).
  *   CLOSE    the reason is set, no socket takes or gives bytes; waits for the last op.
  *
  * session_move() is the only writer of the state, session_close() the only way into CLOSE.
@@ -28,8 +41,11 @@
 
 enum session_state {
 	SESSION_FREE,
+	SESSION_HEAD,
 	SESSION_CONNECT,
 	SESSION_RELAY,
+	SESSION_ANSWER,
+	SESSION_LINGER,
 	SESSION_CLOSE,
 	SESSION_STATE_COUNT,
 };
@@ -42,20 +58,36 @@ struct session {
 	struct list link; /* in flow->sessions[state] */
 	struct list dial; /* in flow->fresh or flow->to_dial while a connect is due */
 	struct relay relays[SIDE_COUNT]; /* [SIDE_CLIENT] carries what the client sends */
+	struct wire client;
+	struct server_conn *conn; /* NULL: none */
 	struct op connect;
 	struct timer timer;
 	struct flow *flow;
 	struct acceptor *acceptor;
 	struct server *server;
-	int fds[SIDE_COUNT]; /* -1: none */
+	const struct conf_upstream *upstream; /* of the present request; NULL: none */
+	struct exchange *exchange;            /* mode = http, while one is under way */
+	struct list kept;                     /* pool = client: connections for the next request */
 	uint64_t id;
 	uint64_t started_ms;
 	uint64_t active_ms[SIDE_COUNT]; /* when bytes last came from or went to that side */
 	uint64_t reset_ms;              /* when a side reset the connection; 0: none has */
+	uint64_t phase_ms;              /* http: when the head, the answer or the lingering began */
+	uint64_t body_mark_bytes;       /* http: of the body, when its rate was last looked at */
+	uint64_t body_mark_ms;
+	uint8_t client_in6[16]; /* once client_known */
 	uint32_t tries;
+	uint16_t head_seen;   /* http: bytes of an unfinished head that were looked at */
+	uint16_t head_parsed; /* and that were parsed */
 	uint8_t state;
 	uint8_t reason;
-	int8_t first_end; /* the side that finished first, or -1 */
+	uint8_t last_reason; /* http: why it will close when the answer is out; 0: it will not */
+	int8_t first_end;    /* the side that finished first, or -1 */
+	bool http;           /* requests and responses, not (or not any more) plain bytes */
+	bool client_known;
+	bool client_is_inet;
+	bool dropping; /* the server is given up; a send to it is still away */
+	bool served;   /* http: a request was answered before */
 };
 
 /* A new session for an accepted client. The caller has counted it against the limits. */
@@ -77,10 +109,28 @@ void session_retime(struct session *session);
 /* A direction is stuck: if it still is in a while, watch its source. */
 void session_look_soon(struct session *session);
 
+/* The descriptor of a side, -1: none. */
+static inline int session_fd(const struct session *session, enum side side)
+{
+	const struct wire *wire = session->relays[side].source;
+
+	return wire != NULL ? wire->fd : -1;
+}
+
 static inline struct session *session_of_relay(struct relay *relay)
 {
 	return container_of(relay - relay->side, struct session, relays);
 }
+
+/* Is the client in one of these blocks? */
+struct cidr;
+bool session_client_in(struct session *session, const struct cidr *blocks, uint32_t count);
+/* The client's address without a port; "unix" for a unix socket. Returns text. */
+#define SESSION_CLIENT_TEXT_MAX 64
+const char *session_client_text(struct session *session, char text[SESSION_CLIENT_TEXT_MAX]);
+
+/* access_log.c */
+void session_log(struct session *session);
 
 /* connect.c */
 void session_dial_later(struct session *session, bool after_receive);

@@ -147,9 +147,27 @@ void slices_give(struct slices *slices, uint32_t index)
 	struct slice *slice = slices_at(slices, index);
 
 	assert(slice->state == SLICE_HELD);
+	assert(slice->refs > 0);
+	if (--slice->refs > 0)
+		return;
 	slices->held_count--;
 	slices->held_bytes -= class_bytes(slices, slice->class);
 	put_back(slices, index);
+}
+
+static void begin_held(struct slices *slices, uint32_t index, uint32_t len)
+{
+	struct slice *slice = slices_at(slices, index);
+
+	slice->state = SLICE_HELD;
+	slice->refs = 1;
+	slice->start = 0;
+	slice->len = len;
+	slice->next = SLICE_NONE;
+	slices->held_count++;
+	slices->held_bytes += class_bytes(slices, slice->class);
+	if (slices->held_bytes > slices->held_bytes_peak)
+		slices->held_bytes_peak = slices->held_bytes;
 }
 
 uint32_t slices_received(struct slices *slices, enum slice_class class, uint16_t id, uint32_t len)
@@ -170,15 +188,26 @@ uint32_t slices_received(struct slices *slices, enum slice_class class, uint16_t
 	offer->offered_count--;
 	if (offer->offered_count < offer->low_count)
 		offer->low_count = offer->offered_count;
-	slice->state = SLICE_HELD;
-	slice->start = 0;
-	slice->len = len;
-	slice->next = SLICE_NONE;
-	slices->held_count++;
-	slices->held_bytes += class_bytes(slices, class);
-	if (slices->held_bytes > slices->held_bytes_peak)
-		slices->held_bytes_peak = slices->held_bytes;
+	begin_held(slices, index, len);
 	return index;
+}
+
+uint32_t slices_take(struct slices *slices, enum slice_class class)
+{
+	uint32_t index = take(slices, class);
+
+	if (index == SLICE_NONE)
+		return SLICE_NONE;
+	slices_at(slices, index)->class = (uint8_t) class;
+	begin_held(slices, index, 0);
+	return index;
+}
+
+void slices_hold(struct slices *slices, uint32_t index)
+{
+	assert(slices_at(slices, index)->state == SLICE_HELD);
+	assert(slices_at(slices, index)->refs < UINT8_MAX);
+	slices_at(slices, index)->refs++;
 }
 
 static void top_up_class(struct slices *slices, struct ring *ring, enum slice_class class)

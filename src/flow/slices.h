@@ -44,6 +44,7 @@ struct slice {
 	uint8_t class;
 	uint8_t state;
 	uint8_t split; /* first piece of a block: the block is made of small slices */
+	uint8_t refs;  /* HELD: owners; one, but for a head that is also in a queue */
 };
 
 struct slice_offer {
@@ -90,6 +91,11 @@ uint32_t slices_free_count(const struct slices *slices);
 
 /* The slice that a completion names: HELD from now on, with len bytes. */
 uint32_t slices_received(struct slices *slices, enum slice_class class, uint16_t id, uint32_t len);
+/* An empty slice of our own: HELD, or SLICE_NONE when there is none. */
+uint32_t slices_take(struct slices *slices, enum slice_class class);
+/* One more owner. */
+void slices_hold(struct slices *slices, uint32_t index);
+/* One owner fewer; without one it is free. */
 void slices_give(struct slices *slices, uint32_t index);
 
 static inline struct slice *slices_at(struct slices *slices, uint32_t index)

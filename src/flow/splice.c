@@ -39,7 +39,8 @@ bool splice_is_due(struct relay *relay)
 
 	return relay->streaming && relay->streamed_bytes >= SPLICE_AFTER_BYTES &&
 	       relay->state == RELAY_OPEN && session->state == SESSION_RELAY &&
-	       relay->pipe == NULL && !list_empty(&session->flow->pipes);
+	       relay->pipe == NULL && !session->http && session->exchange == NULL &&
+	       !list_empty(&session->flow->pipes);
 }
 
 void splice_begin(struct relay *relay)
@@ -53,8 +54,8 @@ void splice_begin(struct relay *relay)
 	assert(relay->queued_bytes == 0 && relay_home(relay));
 	relay->pipe = container_of(node, struct splice_pipe, link);
 	relay->full_streak = 0;
-	ring_socket_never_block(flow->ring, session->fds[relay->side]);
-	ring_socket_never_block(flow->ring, session->fds[relay_target(relay)]);
+	ring_socket_never_block(flow->ring, relay->source->fd);
+	ring_socket_never_block(flow->ring, session_fd(session, relay_target(relay)));
 	counter_add(&flow->stats.splices, 1);
 }
 
@@ -78,8 +79,7 @@ void splice_end(struct relay *relay)
 static bool fill(struct session *session, struct relay *relay, uint32_t room)
 {
 	struct flow *flow = session->flow;
-	int64_t moved =
-		ring_pipe_fill(flow->ring, &relay->pipe->pipe, session->fds[relay->side], room);
+	int64_t moved = ring_pipe_fill(flow->ring, &relay->pipe->pipe, relay->source->fd, room);
 
 	if (moved <= 0) {
 		relay_source_over(relay, (int)moved);
@@ -96,7 +96,8 @@ static bool drain(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
 	int64_t moved = ring_pipe_drain(flow->ring, &relay->pipe->pipe,
-					session->fds[relay_target(relay)], relay->queued_bytes);
+					session_fd(session, relay_target(relay)),
+					relay->queued_bytes);
 
 	if (moved == -EAGAIN)
 		return false;
@@ -144,7 +145,7 @@ bool splice_flush(struct relay *relay)
 
 	assert(relay->pipe != NULL);
 	if (!relay_home(relay)) { /* still waiting for a side */
-		if (relay->watching && !relay->send.away)
+		if (relay->source->watching && !relay->send.away)
 			relay_stop_watching(relay);
 		return true;
 	}
@@ -152,12 +153,13 @@ bool splice_flush(struct relay *relay)
 	if (relay->pipe == NULL)
 		return false;
 	if (relay->queued_bytes > 0) {
-		ring_ready(flow->ring, &relay->send, session->fds[relay_target(relay)], true);
+		ring_ready(flow->ring, &relay->send, session_fd(session, relay_target(relay)),
+			   true);
 		return true;
 	}
 	learn(relay);
 	if (relay->state == RELAY_OPEN && relay->full_streak < SPLICE_LITTLE_TIMES) {
-		ring_ready(flow->ring, &relay->recv, session->fds[relay->side], false);
+		ring_ready(flow->ring, &relay->source->recv, relay->source->fd, false);
 		return true;
 	}
 	relay->streaming = relay->state == RELAY_OPEN && relay->streaming;

@@ -56,3 +56,28 @@ void ring_socket_close(struct ring *ring, int fd)
 	(void)ring;
 	(void)close(fd);
 }
+
+int ring_socket_peek(struct ring *ring, int fd)
+{
+	char byte;
+	ssize_t count;
+
+	(void)ring;
+	count = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	return count < 0 ? -errno : (int)count;
+}
+
+int ring_socket_peer(struct ring *ring, int fd, struct sockaddr_storage *peer, socklen_t *len)
+{
+	(void)ring;
+	return getpeername(fd, (struct sockaddr *)peer, len) < 0 ? -errno : 0;
+}
+
+uint64_t ring_wall_ms(const struct ring *ring)
+{
+	struct timespec now;
+
+	(void)ring;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}

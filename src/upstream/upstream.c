@@ -17,13 +17,20 @@ struct group {
 	int64_t weights_sum;
 };
 
+/* How far each target of a route is ahead, as `current` of a server. */
+struct split {
+	int64_t *current;
+};
+
 struct upstreams {
 	uint32_t count;
 	struct group *groups;
 	struct server *servers;
+	struct split *splits; /* one per route */
+	uint32_t splits_count;
 };
 
-static uint32_t servers_total(const struct conf *conf)
+uint32_t upstream_servers_total(const struct conf *conf)
 {
 	uint32_t total = 0;
 	uint32_t i;
@@ -34,7 +41,7 @@ static uint32_t servers_total(const struct conf *conf)
 }
 
 static void group_init(struct group *group, const struct conf_upstream *conf,
-		       struct server *servers)
+		       struct server *servers, uint32_t first)
 {
 	uint32_t i;
 
@@ -42,8 +49,28 @@ static void group_init(struct group *group, const struct conf_upstream *conf,
 	group->count = conf->servers_count;
 	for (i = 0; i < group->count; i++) {
 		servers[i].conf = &conf->servers[i];
+		servers[i].upstream_index = conf->index;
+		servers[i].index = first + i;
+		list_init(&servers[i].idle);
 		group->weights_sum += conf->servers[i].weight;
 	}
+}
+
+static bool splits_open(struct upstreams *upstreams, const struct conf *conf)
+{
+	uint32_t i;
+
+	upstreams->splits = calloc(conf->routes_count + 1, sizeof(*upstreams->splits));
+	if (upstreams->splits == NULL)
+		return false;
+	upstreams->splits_count = conf->routes_count;
+	for (i = 0; i < conf->routes_count; i++) {
+		upstreams->splits[i].current =
+			calloc(conf->routes[i].targets_count + 1, sizeof(int64_t));
+		if (upstreams->splits[i].current == NULL)
+			return false;
+	}
+	return true;
 }
 
 int upstreams_open(struct upstreams **out, const struct conf *conf, uint32_t turns)
@@ -56,15 +83,20 @@ int upstreams_open(struct upstreams **out, const struct conf *conf, uint32_t tur
 		return -ENOMEM;
 	upstreams->count = conf->upstreams_count;
 	upstreams->groups = calloc(conf->upstreams_count, sizeof(*upstreams->groups));
-	upstreams->servers = calloc(servers_total(conf), sizeof(*upstreams->servers));
+	upstreams->servers = calloc(upstream_servers_total(conf), sizeof(*upstreams->servers));
 	if (upstreams->groups == NULL || upstreams->servers == NULL) {
+		upstreams_close(upstreams);
+		return -ENOMEM;
+	}
+	if (!splits_open(upstreams, conf)) {
 		upstreams_close(upstreams);
 		return -ENOMEM;
 	}
 	next = upstreams->servers;
 	for (i = 0; i < upstreams->count; i++) {
 		assert(conf->upstreams[i].index == i);
-		group_init(&upstreams->groups[i], &conf->upstreams[i], next);
+		group_init(&upstreams->groups[i], &conf->upstreams[i], next,
+			   (uint32_t)(next - upstreams->servers));
 		next += conf->upstreams[i].servers_count;
 		for (turn = 0; turn < turns; turn++)
 			(void)upstream_pick(upstreams, &conf->upstreams[i], NULL);
@@ -75,8 +107,13 @@ int upstreams_open(struct upstreams **out, const struct conf *conf, uint32_t tur
 
 void upstreams_close(struct upstreams *upstreams)
 {
+	uint32_t i;
+
 	if (upstreams == NULL)
 		return;
+	for (i = 0; upstreams->splits != NULL && i < upstreams->splits_count; i++)
+		free(upstreams->splits[i].current);
+	free(upstreams->splits);
 	free(upstreams->groups);
 	free(upstreams->servers);
 	free(upstreams);
@@ -123,4 +160,22 @@ struct server *upstream_server(struct upstreams *upstreams, const struct conf_up
 	assert(upstream->index < upstreams->count);
 	assert(index < upstreams->groups[upstream->index].count);
 	return &upstreams->groups[upstream->index].servers[index];
+}
+
+const struct conf_upstream *upstream_of_route(struct upstreams *upstreams,
+					      const struct conf_route *route)
+{
+	int64_t *current = upstreams->splits[route->index].current;
+	uint32_t best = 0, i;
+
+	assert(route->targets_count > 0 && route->weights_sum > 0);
+	if (route->targets_count == 1)
+		return route->targets[0].upstream;
+	for (i = 0; i < route->targets_count; i++) {
+		current[i] += route->targets[i].weight;
+		if (current[i] > current[best] || route->targets[best].weight == 0)
+			best = i;
+	}
+	current[best] -= route->weights_sum;
+	return route->targets[best].upstream;
 }

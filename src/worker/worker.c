@@ -109,6 +109,7 @@ static int open_parts(struct worker *worker, const struct worker_options *option
 		.region = options->region,
 		.region_bytes = options->region_bytes,
 		.worker_index = options->index,
+		.access_sinks = options->access_sinks,
 		.listen_fds = options->listen_fds,
 	};
 	int result;

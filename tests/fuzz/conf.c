@@ -47,8 +47,15 @@ static void check_listener(const struct conf *conf, const struct conf_listener *
 		assert(listener->binds[i].kind != ADDR_NONE);
 		assert(listener->binds_lines[i] > listener->line);
 	}
-	assert(listener->upstream);
-	assert(listener->upstream == &conf->upstreams[listener->upstream->index]);
+	assert(listener->upstream || listener->mode == MODE_HTTP);
+	if (listener->upstream)
+		assert(listener->upstream == &conf->upstreams[listener->upstream->index]);
+	assert((listener->router != NULL) == (listener->mode == MODE_HTTP));
+	assert(listener->upgrade_protocols == NULL || listener->upgrade_protocols[0] != '\0');
+	for (uint32_t i = 0; i < listener->pages_count; i++) {
+		assert(listener->pages[i].status >= 400 && listener->pages[i].status <= 599);
+		assert(listener->pages[i].body == NULL);
+	}
 	assert(listener->max_sessions <= conf->proxy.max_sessions);
 	assert(listener->client_timeout_ns > 0);
 }
@@ -68,6 +75,37 @@ static void check_upstream(const struct conf_upstream *upstream)
 	}
 }
 
+static void check_edits(const struct http_edits *edits)
+{
+	for (uint32_t i = 0; i < edits->removed_count; i++) {
+		assert(edits->removed[i].len > 0);
+		assert(strlen(edits->removed[i].text) == edits->removed[i].len);
+	}
+	assert((edits->added_len > 0) == (edits->added != NULL));
+	assert(edits->added_len == 0 || !memcmp(edits->added + edits->added_len - 2, "\r\n", 2));
+	assert((edits->host_header == HTTP_HOST_VALUE) == (edits->host != NULL));
+}
+
+static void check_route(const struct conf *conf, const struct conf_route *route)
+{
+	uint32_t sum = 0;
+
+	assert(route == &conf->routes[route->index]);
+	assert(route->listeners_count > 0);
+	for (uint32_t i = 0; i < route->listeners_count; i++)
+		assert(route->listeners[i]->mode == MODE_HTTP);
+	for (uint32_t i = 0; i < route->targets_count; i++)
+		sum += route->targets[i].weight;
+	assert(sum == route->weights_sum);
+	assert((route->action == ACTION_UPSTREAM) == (sum > 0));
+	assert((route->action == ACTION_UPSTREAM) == (route->status == 0));
+	assert(route->action != ACTION_REDIRECT || route->text);
+	for (uint32_t i = 0; i < route->paths_count; i++)
+		assert(strlen(route->paths[i]) >= route->request_edits.strip_prefix);
+	check_edits(&route->request_edits);
+	check_edits(&route->response_edits);
+}
+
 static void check_conf(const struct conf *conf)
 {
 	const struct conf_proxy *proxy = &conf->proxy;
@@ -78,6 +116,8 @@ static void check_conf(const struct conf *conf)
 		check_listener(conf, &conf->listeners[i]);
 	for (uint32_t i = 0; i < conf->upstreams_count; i++)
 		check_upstream(&conf->upstreams[i]);
+	for (uint32_t i = 0; i < conf->routes_count; i++)
+		check_route(conf, &conf->routes[i]);
 	assert(proxy->workers <= CONF_WORKERS_MAX);
 	assert((proxy->buffer_size & (proxy->buffer_size - 1)) == 0);
 	assert(proxy->session_window >= proxy->buffer_size);

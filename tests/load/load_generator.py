@@ -7,7 +7,7 @@ import threading
 import time
 
 import load_tool
-from load_tool import Origin, check, free_port, load, measure, near, start
+from load_tool import OR_LATE, Origin, check, eventually, free_port, load, measure, near, start
 
 
 def test_wrks_command_line_and_lines():
@@ -16,7 +16,7 @@ def test_wrks_command_line_and_lines():
                    origin.url())
     for line in ("Running 1s test @ ", "  2 threads and 100 connections", "  Thread Stats   Avg",
                  "    Latency ", "    Req/Sec ", "  Latency Distribution", "     50% ",
-                 " requests in 1.0", "Requests/sec: ", "Transfer/sec: "):
+                 " requests in 1.", "Requests/sec: ", "Transfer/sec: "):
         check(line in out, f"{line!r} is missing in {out}")
 
 
@@ -31,30 +31,38 @@ def test_counts_are_the_origins():
 
 
 def test_percentiles_are_those_of_the_origins_delays():
+    def attempt():
+        run = measure("-c", 100, "-d", 3, "-R", 1000, origin.url(), status=OR_LATE)
+        times = run["times_us"]["response"]
+        check(times["count"] + run["counts"]["unsent"] == 3000, times)
+        check(times["p50"] < 25000 and 20000 <= times["p75"] < 30000, times)
+        check(20000 <= times["p90"] < 30000 and 200000 <= times["p99"] < 220000, times)
     with Origin("--delay", "20ms:50,200ms:5") as origin:
-        times = measure("-c", 100, "-d", 3, "-R", 1000, origin.url())["times_us"]["response"]
-    check(times["count"] == 3000, times)
-    check(times["p50"] < 25000 and 20000 <= times["p75"] < 30000, times)
-    check(20000 <= times["p90"] < 30000 and 200000 <= times["p99"] < 220000, times)
+        eventually(attempt)
 
 
 def test_a_stopped_origin_is_not_omitted():
     with Origin() as origin:
+        stalled = []
+
         def stall():
             time.sleep(1)
+            began = time.monotonic()
             origin.process.send_signal(signal.SIGSTOP)
             time.sleep(2)
             origin.process.send_signal(signal.SIGCONT)
+            stalled.append((time.monotonic() - began) * 1e6)
         thread = threading.Thread(target=stall)
         thread.start()
-        run = measure("-c", 20, "-d", 5, "-R", 1000, "--timeout", "10s", origin.url())
+        run = measure("-c", 20, "-d", 5, "-R", 1000, "--timeout", "10s", origin.url(),
+                      status=OR_LATE)
         thread.join()
-    check(run["counts"]["completed"] == 5000, run["counts"])
+    check(run["counts"]["completed"] + run["counts"]["unsent"] == 5000, run["counts"])
     response, service = run["times_us"]["response"], run["times_us"]["service"]
     # Of 5,000, the 2,000 due in the stall waited 0 to 2 s, evenly.
-    near(response["p75"], 750000, 120000, "response p75")
-    near(response["p90"], 1500000, 120000, "response p90")
-    near(response["max"], 2000000, 100000, "response max")
+    near(response["p75"], stalled[0] - 1250000, 120000, "response p75")
+    near(response["p90"], stalled[0] - 500000, 120000, "response p90")
+    near(response["max"], stalled[0], 100000, "response max")
     # In flight were 20, one to a connection.
     check(service["p99"] < 500000 and service["max"] > 1800000, service)
 
@@ -74,8 +82,9 @@ def test_every_mode_against_its_service():
             ("-n", 500, "-b", "text", origin.url("/?echo=1&trailers=1")),
         ]
         for row in rows:
-            run = measure("-c", 10, *row)
+            run = measure("-c", 10, *row, status=OR_LATE)
             check(run["counts"]["completed"] == 500 and run["counts"]["errors"] == 0, (row, run))
+            check(run["counts"]["unsent"] == 0, (row, run["counts"]))
             if "--verify" in row:
                 check(run["counts"]["verified"] == 500, (row, run["counts"]))
         for direction, name in (("up", "sink"), ("down", "source"), ("both", "echo")):
@@ -103,11 +112,11 @@ def errors_of(run):
 
 def test_errors_have_a_phase_and_a_cause():
     with Origin() as origin:
-        for query, phase, what in (
-                ("/?cut=5", "receive", "closed within an answer"),
-                ("/?reset=1", "receive", "Connection reset by peer"),
-                ("/?delay=5s", "timeout", "no answer in time (--timeout)")):
-            run = measure("-c", 2, "-d", "300ms", "--timeout", "100ms", origin.url(query))
+        for query, timeout, phase, what in (
+                ("/?cut=5", "2s", "receive", "closed within an answer"),
+                ("/?reset=1", "2s", "receive", "Connection reset by peer"),
+                ("/?delay=5s", "200ms", "timeout", "no answer in time (--timeout)")):
+            run = measure("-c", 2, "-d", "300ms", "--timeout", timeout, origin.url(query))
             check(errors_of(run) == {(phase, what)}, (query, run["errors"]))
         run = measure("-c", 2, "-n", 10, origin.url("/?status=503"))
         check(run["statuses"] == {"503": 10} and run["counts"]["not_2xx_3xx"] == 10, run)
@@ -153,12 +162,12 @@ def test_malformed_answers_are_parse_errors_and_wrong_bytes_verify_errors():
 
 def test_a_target_that_vanishes_is_reported_and_the_run_goes_on():
     with Origin() as origin:
-        process = start("-c", 10, "-d", 2, "-R", 1000, "--json", "-", origin.url())
-        time.sleep(0.7)
+        process = start("-c", 10, "-d", 3, "-R", 1000, "--json", "-", origin.url())
+        time.sleep(1)
         origin.process.kill()
         out, _ = process.communicate(timeout=15)
         origin.process.communicate()
-    check(process.returncode == 0, process.returncode)
+    check(process.returncode in OR_LATE, process.returncode)
     check('"what":"Connection refused"' in out and '"unsent":0' not in out, out)
 
 
@@ -166,7 +175,7 @@ def test_an_interrupted_run_is_partial():
     with Origin() as origin:
         for number in (signal.SIGINT, signal.SIGTERM):
             process = start("-c", 10, "-d", 20, origin.url())
-            time.sleep(0.5)
+            time.sleep(1)
             process.send_signal(number)
             out, _ = process.communicate(timeout=5)
             check(process.returncode == 130 and "INTERRUPTED" in out, (process.returncode, out))

@@ -3,10 +3,15 @@
 
 A test file defines functions test_*() and ends with load_tool.main(globals()). SLUICE_LOAD is the
 program; without it the one in build/ is used. Everything waits with an end, on loopback only.
+
+The machine may be busy with other things. So what a test asserts about time it asserts in
+eventually(), which tries again; and a run whose counts alone matter may end with OR_LATE.
 """
 
 import json
 import os
+import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +23,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LOAD = os.environ.get("SLUICE_LOAD") or os.path.normpath(
     os.path.join(HERE, "..", "..", "build", "sluice-load"))
 RUN_SECONDS = 30
+OR_LATE = (0, 4)  # good, or good but for the pace: the generator did not get the processor in time
+
+
+class Skip(Exception):
+    """This host cannot run the test."""
 
 
 def check(condition, message):
@@ -29,10 +39,50 @@ def near(got, wanted, off, what):
     check(abs(got - wanted) <= off, f"{what}: {got}, not {wanted} within {off}")
 
 
+def eventually(attempt, tries=3):
+    """What a busy machine may spoil: it has to succeed once."""
+    for left in reversed(range(tries)):
+        try:
+            return attempt()
+        except AssertionError:
+            if left == 0:
+                raise
+    return None
+
+
+def wait_until(condition, what, seconds=10):
+    """Polls until the condition holds; its value is returned."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        check(time.monotonic() < end, f"after {seconds} s: {what}")
+        time.sleep(0.02)
+    return value
+
+
+def need(program):
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    if not path:
+        raise Skip(f"{program} is not installed")
+    return path
+
+
+_given = set()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on, below those that outgoing connections take."""
+    for _ in range(200):
+        port = random.randrange(12000, 32000)
+        if port in _given:
+            continue
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
+    raise Skip("no free port was found in 200 tries")
 
 
 class Origin:
@@ -78,40 +128,59 @@ def start(*words):
                             stderr=subprocess.PIPE, text=True)
 
 
-def load(*words, status=0):
-    """Run the generator; its standard output."""
+def run(*words, status=0):
+    """Run the generator to its end; status is the one it must end with, or several."""
     done = subprocess.run([LOAD, *map(str, words)], capture_output=True, text=True,
                           timeout=RUN_SECONDS, check=False)
-    check(done.returncode == status, f"{words} ended with {done.returncode}, not {status}: "
-          f"{done.stdout}{done.stderr}")
+    check(done.returncode in (status if isinstance(status, tuple) else (status,)),
+          f"{words} ended with {done.returncode}, not {status}: "
+          f"{done.stdout[:2000]}{done.stderr}")
+    return done
+
+
+def load(*words, status=0):
+    """Run the generator; all that it printed."""
+    done = run(*words, status=status)
     return done.stdout + done.stderr
 
 
 def measure(*words, status=0):
     """Run the generator with --json; its first run."""
-    done = subprocess.run([LOAD, "--json", "-", *map(str, words)], capture_output=True, text=True,
-                          timeout=RUN_SECONDS, check=False)
-    check(done.returncode == status, f"{words} ended with {done.returncode}, not {status}: "
-          f"{done.stdout}{done.stderr}")
-    data = json.loads(done.stdout)
+    data = json.loads(run("--json", "-", *words, status=status).stdout)
     check(data["schema"] == "sluice-load.1", data["schema"])
     return data["runs"][0]
 
 
+def run_test(name, function):
+    """'ok', 'skip' or 'FAIL', with one line that says so."""
+    began = time.monotonic()
+    try:
+        function()
+    except Skip as why:
+        print(f"skip {name}: {why}", flush=True)
+        return "skip"
+    except Exception:  # pylint: disable=broad-except
+        traceback.print_exc()
+        print(f"FAIL {name}", flush=True)
+        return "FAIL"
+    print(f"ok {name} ({time.monotonic() - began:.1f} s)", flush=True)
+    return "ok"
+
+
+def run_twice(name, function):
+    """A shared machine can break any test that knows time: one that fails is run again."""
+    result = run_test(name, function)
+    if result == "FAIL":
+        result = run_test(name, function)
+        if result == "ok":
+            print(f"FLAKY {name}: passed at the second try", flush=True)
+    return result
+
+
 def main(names):
     wanted = sys.argv[1:]
-    failed = ran = 0
-    for name, function in list(names.items()):
-        if not name.startswith("test_") or (wanted and not any(w in name for w in wanted)):
-            continue
-        began = time.monotonic()
-        ran += 1
-        try:
-            function()
-            print(f"ok {name} ({time.monotonic() - began:.1f} s)", flush=True)
-        except Exception:  # pylint: disable=broad-except
-            failed += 1
-            traceback.print_exc()
-            print(f"FAIL {name}", flush=True)
-    print(f"{ran - failed} passed, {failed} failed")
-    sys.exit(1 if failed else 0)
+    results = [run_twice(name, function) for name, function in list(names.items())
+               if name.startswith("test_") and (not wanted or any(w in name for w in wanted))]
+    passed, failed, skipped = (results.count(r) for r in ("ok", "FAIL", "skip"))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    sys.exit(1 if failed or not results else 0 if passed else 77)

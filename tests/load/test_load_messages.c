@@ -7,6 +7,7 @@
 #include "frame.h"
 #include "http_message.h"
 #include "pattern.h"
+#include "template.h"
 #include "unit.h"
 
 static const char *reason;
@@ -194,6 +195,61 @@ TEST(payloads_of_different_ids_differ)
 		CHECK(frame_checksum(id, 64) != frame_checksum(0, 64));
 }
 
+static uint32_t fill(const char *text, char out[200], uint64_t seq, uint64_t conn, uint64_t seed)
+{
+	struct template_values values = { seq, conn, seed };
+	struct template template;
+	uint32_t bytes;
+
+	memset(out, '#', 200);
+	if (!template_open(&template, text, strlen(text), &reason))
+		return 0;
+	CHECK(template.room <= 200);
+	bytes = template_fill(&template, out, &values);
+	CHECK(bytes <= template.room && out[bytes] == '#');
+	out[bytes] = '\0';
+	template_close(&template);
+	return bytes;
+}
+
+TEST(templates_are_filled_in)
+{
+	char out[200], again[200];
+
+	CHECK_UINT(fill("{seq}-{conn}-{seq}", out, 10, 9, 1), 7);
+	CHECK_TEXT(out, "10-9-10");
+	(void)fill("{{seq} {\"a\":{\"b\":{seq}}} { {", out, 0, 0, 1);
+	CHECK_TEXT(out, "{seq} {\"a\":{\"b\":0}} { {");
+	(void)fill("L={length};{body}{seq}x{rand:5}", out, 1234567, 0, 1);
+	CHECK(strncmp(out, "L=13;1234567x", 13) == 0);
+	CHECK_UINT(fill("{seq}{conn}", out, UINT64_MAX, UINT64_MAX, 1), 40);
+	CHECK_UINT(fill("{rand:64}{rand:1}", out, 5, 1, 1), 65);
+	CHECK_UINT(strspn(out, "0123456789abcdefghijklmnopqrstuvwxyz"), 65);
+	(void)fill("{rand:64}{rand:1}", again, 5, 2, 1);
+	CHECK_TEXT(again, out); /* of the request, not of the connection */
+	(void)fill("{rand:64}{rand:1}", again, 6, 1, 1);
+	CHECK(strcmp(again, out) != 0);
+	(void)fill("{rand:64}{rand:1}", again, 5, 1, 2);
+	CHECK(strcmp(again, out) != 0);
+}
+
+TEST(what_is_no_template_is_refused)
+{
+	static const char *const texts[] = {
+		"{seq",    "{sequence}", "{se}",     "{seq }",   "{rand}",
+		"{rand:}", "{rand:0}",   "{rand:65}", "{rand:99999999999}",
+		"{rand:1", "{rand:x}",   "{a",       "x{conn",   "{length}",
+		"{body}",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_COUNT(texts); i++)
+		CHECK(!template_check(texts[i], strlen(texts[i]), &reason));
+	CHECK(template_check("", 0, &reason));
+	CHECK(template_check("{seq}{{seq", 10, &reason));
+	CHECK(!template_check("{seq}{seq", 9, &reason));
+}
+
 static const struct unit_test tests[] = {
 	ROW(a_request_head_is_parsed_in_place),
 	ROW(every_prefix_of_a_head_is_incomplete),
@@ -204,5 +260,7 @@ static const struct unit_test tests[] = {
 	ROW(crc32c_is_castagnoli),
 	ROW(a_frame_is_good_in_pieces_of_any_size_and_corrupt_after_any_change),
 	ROW(payloads_of_different_ids_differ),
+	ROW(templates_are_filled_in),
+	ROW(what_is_no_template_is_refused),
 };
 UNIT_MAIN(tests)

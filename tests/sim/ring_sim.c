@@ -121,6 +121,11 @@ uint64_t ring_now_ns(const struct ring *ring)
 	return ring->now_ns;
 }
 
+uint64_t ring_wall_ms(const struct ring *ring)
+{
+	return 1000000000000ull + ring->now_ns / 1000000;
+}
+
 void ring_sim_set_queue(struct ring *ring, uint32_t entries)
 {
 	ring->prepared_max = entries;

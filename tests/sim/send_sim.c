@@ -153,9 +153,9 @@ void send_issue(struct request *request)
 static void pair(struct request *request, struct conn *conn)
 {
 	const struct session *session = container_of(request->op, struct session, connect);
-	struct conn *client = sock_of(session->fds[SIDE_CLIENT])->conn;
+	struct conn *client = sock_of(session->client.fd)->conn;
 
-	if (session->fds[SIDE_SERVER] != request->fd)
+	if (session_fd(session, SIDE_SERVER) != request->fd)
 		world_fail("descriptor %d: a connect that is not its session's", request->fd);
 	if (client->pair != NULL)
 		world_fail("descriptor %d: its client has a server already", request->fd);

@@ -82,6 +82,19 @@ static inline const char *whole(char text[TEXT_MAX], const char *proxy, const ch
 	return text;
 }
 
+/* The same with mode = http and a route that leads to app. */
+static inline const char *whole_http(char text[TEXT_MAX], const char *listener, const char *route)
+{
+	int len = snprintf(text, TEXT_MAX,
+			   "[listener web]\nbind = 127.0.0.1:80\nmode = http\nupstream = app\n%s\n"
+			   "[upstream app]\nserver = 127.0.0.1:81\n"
+			   "[route r]\npath = /api/*\n%s\n",
+			   listener, route);
+
+	assert(len < TEXT_MAX);
+	return text;
+}
+
 static inline struct conf *load(const char *text)
 {
 	struct conf_errors errors;

@@ -22,16 +22,15 @@ struct row {
 	const char *often;
 	const char *manual;
 	bool is_option;
+	bool is_http;
 };
 
-#define CONF_ROW(section, key, type, words, fallback, min, max, often, manual, is_option) \
-	{ #section, #key, #type, words, fallback, min, max, #often, manual, is_option },
-#define CONF_KEY(section, key, type, words, fallback, min, max, unit, often, applies, member, \
-		 manual)                                                                      \
-	CONF_ROW(section, key, type, words, fallback, min, max, often, manual, false)
-#define CONF_OPTION(section, key, type, words, fallback, min, max, unit, often, applies, member, \
-		    manual)                                                                      \
-	CONF_ROW(section, key, type, words, fallback, min, max, often, manual, true)
+#define CONF_ROW(is_option, is_http, section, key, type, words, fallback, min, max, unit, often, \
+		 applies, member, manual)                                                        \
+	{ #section, #key, #type, words, fallback, min, max, #often, manual, is_option, is_http },
+#define CONF_KEY(...) CONF_ROW(false, false, __VA_ARGS__)
+#define CONF_KEY_HTTP(...) CONF_ROW(false, true, __VA_ARGS__)
+#define CONF_OPTION(...) CONF_ROW(true, false, __VA_ARGS__)
 
 static const struct row rows[] = {
 #include "conf/keys.def"
@@ -48,7 +47,11 @@ static const char *whole_with(char text[TEXT_MAX], const struct row *row, const 
 		snprintf(line, sizeof(line), "server = 127.0.0.1:82 %s=%s", row->key, value);
 		return whole(text, "", "", line);
 	}
-	snprintf(line, sizeof(line), "%s = %s", row->key, value);
+	snprintf(line, sizeof(line), "%s = %s%s", row->key, value,
+		 !strcmp(row->section, "route") ? "\nupstream = app" : "");
+	if (row->is_http || !strcmp(row->section, "route"))
+		return whole_http(text, row->is_http ? line : "",
+				  row->is_http ? "respond = 200" : line);
 	return whole(text, !strcmp(row->section, "proxy") ? line : "",
 		     !strcmp(row->section, "listener") ? line : "",
 		     !strcmp(row->section, "upstream") ? line : "");
@@ -108,7 +111,7 @@ TEST(every_bound_is_enforced_on_both_sides)
 		}
 		bounds++;
 	}
-	CHECK(bounds >= 14);
+	CHECK(bounds >= 21);
 }
 
 /* In a whole file, so defaults do not contradict each other either. */
@@ -145,7 +148,7 @@ TEST(every_word_is_taken_and_a_misspelt_one_is_named)
 			words++;
 		}
 	}
-	CHECK(words >= 20);
+	CHECK(words >= 45);
 }
 
 TEST(the_words_of_log_level_are_those_of_the_log)
@@ -200,6 +203,7 @@ TEST(the_manual_has_every_key_with_its_default_and_bounds)
 		snprintf(bounds, sizeof(bounds), "bounds    %s to %s\n", row->min ? row->min : "",
 			 row->max ? row->max : "");
 		CHECK((strstr(one, bounds) != NULL) == (row->min != NULL));
+		CHECK((strstr(one, "needs     mode = http\n") != NULL) == row->is_http);
 		CHECK_UINT(strncmp(row->manual, strstr(one, "\n\n") + 6, 12), 0);
 		CHECK_UINT(row->manual[strlen(row->manual) - 1], '.');
 		free(one);
@@ -221,6 +225,7 @@ TEST(the_manual_of_one_key_is_found_by_either_name)
 	free(unknown);
 	free(far);
 }
+
 /* ------------------------------------------------------------------ the shipped file */
 
 TEST(the_shipped_file_serves_the_test_origin_as_it_is)
@@ -235,8 +240,8 @@ TEST(the_shipped_file_serves_the_test_origin_as_it_is)
 	CHECK_UINT(conf->listeners_count, 1);
 	CHECK_UINT(conf->listeners[0].binds_count, 1);
 	CHECK_TEXT(addr_format(text, &conf->listeners[0].binds[0]), "127.0.0.1:8080");
-	CHECK_UINT(conf->listeners[0].mode, MODE_TCP);
 	CHECK_UINT(conf->listeners[0].upstream->servers_count, 1);
+	CHECK_UINT(conf->routes_count, 0);
 	CHECK(!strcmp(addr_format(text, &conf->listeners[0].upstream->servers[0].addr),
 		      "127.0.0.1:9000"));
 	CHECK(!conf->proxy.max_sessions_is_set);
@@ -265,6 +270,12 @@ struct shown {
 	uint32_t active;     /* lines key = value */
 };
 
+/* May the file show this key with other values beside its default? */
+static bool has_examples(const struct row *row)
+{
+	return !strcmp(row->section, "route") || !strcmp(row->key, "mode");
+}
+
 /* How proxy.ini shows this row's key in its section. */
 static struct shown shown_in(const char *text, const struct row *row)
 {
@@ -279,7 +290,8 @@ static struct shown shown_in(const char *text, const struct row *row)
 		char *key;
 		char *value;
 
-		if (*line == '[') {
+		if (*line == '[' || !strncmp(line, ";[", 2)) {
+			line += *line == ';';
 			is_inside = !strncmp(line + 1, row->section, strlen(row->section));
 		} else if (is_inside && line_parse(line, true, &key, &value)) {
 			if (strcmp(key, row->key))
@@ -306,9 +318,9 @@ TEST(the_shipped_file_shows_every_key_at_its_default)
 		if (rows[i].fallback ? shown.at_default != 1 : shown.commented + shown.active == 0)
 			printf("proxy.ini: [%s] %s\n", rows[i].section, rows[i].key);
 		if (rows[i].fallback) {
-			CHECK_UINT(shown.commented, 1);
 			CHECK_UINT(shown.at_default, 1);
-			CHECK_UINT(shown.active, 0);
+			CHECK(shown.commented == 1 || has_examples(&rows[i]));
+			CHECK(shown.active == 0 || has_examples(&rows[i]));
 		} else {
 			CHECK(shown.commented + shown.active >= 1);
 		}
@@ -331,7 +343,7 @@ TEST(the_shipped_file_explains_the_options_of_server)
 	free(text);
 }
 
-/* Every line that looks like a key and is a comment, without its ";". */
+/* Every line that looks like a key or a section and is a comment, without its ";". */
 static char *without_semicolons(const char *text)
 {
 	char *result = calloc(1, CONF_FILE_MAX);
@@ -348,7 +360,9 @@ static char *without_semicolons(const char *text)
 		char *value;
 
 		assert(probe);
-		text_append(result, &len, "%s\n", line + line_parse(probe, true, &key, &value));
+		if (line_parse(probe, true, &key, &value) || !strncmp(line, ";[", 2))
+			line++;
+		text_append(result, &len, "%s\n", line);
 		free(probe);
 	}
 	free(copy);
@@ -376,10 +390,39 @@ TEST(the_shipped_file_is_right_in_its_comments)
 	CHECK_UINT(conf->proxy.session_window, shipped->proxy.session_window);
 	CHECK_UINT(conf->listeners[0].client_timeout_ns, shipped->listeners[0].client_timeout_ns);
 	CHECK_UINT(conf->upstreams[0].retries, shipped->upstreams[0].retries);
+	CHECK_UINT(conf->listeners[0].mode, MODE_HTTP);
+	CHECK_UINT(conf->listeners[0].head_timeout_ns, shipped->listeners[0].head_timeout_ns);
+	CHECK_UINT(conf->listeners[0].pages_count, 1);
+	CHECK_UINT(conf->listeners_count, 2);
+	CHECK_UINT(conf->listeners[1].mode, MODE_TCP);
+	CHECK_UINT(conf->upstreams_count, 3);
+	CHECK_UINT(conf->routes_count, 4);
+	for (uint32_t i = 0; i < conf->routes_count; i++)
+		CHECK(conf->routes[i].listeners[0] == &conf->listeners[0]);
+	CHECK_UINT(conf->routes[1].targets_count, 2);
+	CHECK_UINT(conf->routes[1].trusted_count, 3);
 	conf_unref(shipped);
 	conf_unref(conf);
 	free(bare);
 	free(text);
+}
+
+/* One line makes a front door for HTTP of it. */
+TEST(the_shipped_file_speaks_http_when_its_mode_says_so)
+{
+	char *text = read_text("proxy.ini");
+	char *line = strstr(text, "\n;mode = http\n");
+	struct conf *conf;
+
+	if (line)
+		memmove(line + 1, line + 2, strlen(line + 2) + 1);
+	conf = load(text);
+	free(text);
+	if (!CHECK(conf))
+		return;
+	CHECK_UINT(conf->listeners[0].mode, MODE_HTTP);
+	CHECK(conf->listeners[0].router != NULL);
+	conf_unref(conf);
 }
 
 static const struct unit_test tests[] = {
@@ -393,5 +436,6 @@ static const struct unit_test tests[] = {
 	ROW(the_shipped_file_shows_every_key_at_its_default),
 	ROW(the_shipped_file_explains_the_options_of_server),
 	ROW(the_shipped_file_is_right_in_its_comments),
+	ROW(the_shipped_file_speaks_http_when_its_mode_says_so),
 };
 UNIT_MAIN(tests)

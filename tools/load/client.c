@@ -63,6 +63,8 @@ void client_init(struct client *client, struct generator *generator, uint64_t nu
 	client->protocol = protocol_of(plan, client->target);
 	if (plan->proxy_protocol != PROXY_NONE)
 		client->preface = malloc(PREFACE_MAX);
+	if (plan->targets.template_room > 0)
+		client->filled = malloc((size_t)room * plan->targets.template_room);
 	list_init(&client->link);
 	alarm_init(&client->alarm, on_alarm);
 	peer_init(&client->peer, &generator->engine, &events);
@@ -73,6 +75,7 @@ void client_deinit(struct client *client)
 	free(client->pending);
 	free(client->spill);
 	free(client->preface);
+	free(client->filled);
 	free(client->stream_headers);
 }
 

@@ -84,6 +84,7 @@ struct client {
 	char *spill; /* a head that came in pieces */
 	uint32_t spill_bytes;
 	char *preface;
+	char *filled; /* requests made of templates, as many places as `pending` has */
 	uint64_t stream_sent;   /* frames */
 	uint64_t stream_seen;
 	uint8_t (*stream_headers)[FRAME_HEADER];

@@ -14,10 +14,30 @@
 #include "pattern.h"
 #include "verify.h"
 
+/* Fill the template in, in the place that belongs to the pending request. */
+static struct iovec fill(struct client *client, const struct pending *pending)
+{
+	const struct plan *plan = client->generator->plan;
+	uint64_t place = (uint64_t)(pending - client->pending);
+	char *text = client->filled + place * plan->targets.template_room;
+	const struct template_values values = {
+		/* The threads count in steps of their number. */
+		.seq = (pending->id & ((1ull << 48) - 1)) * plan->threads + (pending->id >> 48),
+		.conn = client->number,
+		.seed = plan->seed,
+	};
+
+	return (struct iovec){ text, template_fill(&pending->request->template, text, &values) };
+}
+
 static uint32_t http_parts(struct client *client, struct pending *pending, struct iovec *parts)
 {
 	const struct plan *plan = client->generator->plan;
 
+	if (client->filled != NULL) {
+		parts[0] = fill(client, pending);
+		return 1;
+	}
 	parts[0].iov_base = pending->request->text;
 	parts[0].iov_len = pending->request->bytes;
 	if (!plan->verify)

@@ -13,6 +13,7 @@
 #define CLOSE_ENOUGH 1.03
 #define CONFIRMATIONS 3
 #define SENT_SHARE 0.98
+#define TRIES_MAX 3
 
 struct search {
 	struct plan plan; /* a copy, with the rate at hand */
@@ -24,31 +25,57 @@ struct search {
 	int status;
 };
 
-static const char *first_failing(struct search *search)
+/* What the runs at one rate said. */
+struct tries {
+	uint32_t holds;
+	uint32_t fails;
+	uint32_t spoiled; /* by this program: they say nothing about the target */
+};
+
+/* Why the latest run does not hold, or NULL. */
+static const char *first_failing(const struct search *search)
 {
 	unsigned i;
 
-	search->saturated = false;
 	for (i = 0; i < search->verdict.count; i++)
 		if (!condition_holds(&search->verdict.conditions[i], search->outcome))
 			return search->verdict.conditions[i].text;
-	if (outcome_is_saturated(search->outcome)) {
-		search->saturated = true;
-		return "this program sends late";
-	}
 	if (outcome_rps(search->outcome) < search->plan.rate * SENT_SHARE)
 		return "the rate is not reached";
 	return NULL;
 }
 
-static bool holds(struct search *search, double rate)
+static bool tries_go_on(const struct tries *tries)
+{
+	return tries->holds <= tries->fails && tries->fails < 2 &&
+	       tries->holds + tries->fails + tries->spoiled < TRIES_MAX;
+}
+
+static void tell(const struct search *search, const char *failing, bool late, bool again)
+{
+	char text[AMOUNT_TEXT_MAX];
+
+	if (search->text == NULL)
+		return;
+	fprintf(search->text, "  %9.0f req/s: p99 %s, %llu errors: %s%s%s%s%s\n",
+	        search->plan.rate,
+	        amount_format_time(text, (double)histogram_value_at_percentile(
+						 outcome_times(search->outcome), 99)),
+	        (unsigned long long)tally_faults(search->outcome->total),
+	        failing == NULL && !late ? "holds" : "does not hold: ",
+	        failing == NULL ? "" : failing, failing != NULL && late ? ", but " : "",
+	        late ? "this program sent late" : "", again ? "; again, lest it was a hiccup" : "");
+	fflush(search->text);
+}
+
+/* False: the search is over. */
+static bool try_once(struct search *search, struct tries *tries)
 {
 	const char *failing;
-	char text[AMOUNT_TEXT_MAX];
+	bool late;
 
 	if (search->has_outcome)
 		outcome_release(search->outcome);
-	search->plan.rate = rate;
 	run_once(&search->plan, search->outcome, NULL, NULL);
 	search->outcome->plan = &search->plan;
 	search->has_outcome = true;
@@ -57,16 +84,30 @@ static bool holds(struct search *search, double rate)
 		return false;
 	search->status = 0;
 	failing = first_failing(search);
-	if (search->text != NULL) {
-		fprintf(search->text, "  %9.0f req/s: p99 %s, %llu errors: %s%s\n", rate,
-		        amount_format_time(text, (double)histogram_value_at_percentile(
-							 outcome_times(search->outcome), 99)),
-		        (unsigned long long)tally_faults(search->outcome->total),
-		        failing == NULL ? "holds" : "does not hold: ",
-		        failing == NULL ? "" : failing);
-		fflush(search->text);
-	}
-	return failing == NULL;
+	/* One late request is a stall, and those behind it wait for their connection. */
+	late = failing != NULL ? outcome_sent_late(search->outcome)
+	                       : outcome_is_saturated(search->outcome);
+	if (late)
+		tries->spoiled++;
+	else if (failing != NULL)
+		tries->fails++;
+	else
+		tries->holds++;
+	tell(search, failing, late, tries_go_on(tries));
+	return true;
+}
+
+static bool holds(struct search *search, double rate)
+{
+	struct tries tries = { 0 };
+
+	search->plan.rate = rate;
+	while (tries_go_on(&tries))
+		if (!try_once(search, &tries))
+			return false;
+	search->saturated = tries.holds == 0 && tries.fails == 0 &&
+			    outcome_is_saturated(search->outcome);
+	return tries.holds > tries.fails;
 }
 
 /* Bracket the limit. False: nothing holds, or the search was ended. */

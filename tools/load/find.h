@@ -8,6 +8,12 @@
  *                           good, good, good          or 3 % less
  *
  * A rate holds only if the requests really were sent and answered at it: 98 % of them in time.
+ *
+ * A machine has hiccups, so one bad run does not decide. A run in which this program itself sent
+ * late says nothing, and is repeated; one that does not hold for another reason is repeated as
+ * well, and counts if the repetition does not hold either; else a third decides:
+ *
+ *      holds | fails, fails | fails, holds, third | late, holds | late, late, late = fails
  */
 #ifndef LOAD_FIND_H
 #define LOAD_FIND_H

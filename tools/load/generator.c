@@ -69,11 +69,18 @@ void generator_give_tally(struct generator *generator, struct tally *tally)
 	put_slot(generator->empty, tally);
 }
 
-static uint64_t backlog(const struct generator *generator, uint64_t until_ns)
+/* Requests that are due and not sent: none after the end of sending, nor more than -n left. */
+static uint64_t backlog(const struct generator *generator, uint64_t now_ns)
 {
+	uint64_t until_ns = now_ns < generator->end_ns ? now_ns : generator->end_ns;
+	uint64_t count;
+
 	if (!generator->open_loop)
 		return 0;
-	return (uint64_t)arrival_backlog(&generator->arrival, until_ns);
+	count = (uint64_t)arrival_backlog(&generator->arrival, until_ns);
+	if (generator->limited && count > generator->requests_left)
+		count = generator->requests_left;
+	return count;
 }
 
 /* Hand the current tally over and go on with an empty one. False: none is empty yet. */

@@ -158,6 +158,15 @@ static uint32_t from_base64(const char *text, uint8_t *out)
 	return count;
 }
 
+/* Would the sum of all counts be more than a histogram holds? Then the log is damaged. */
+static bool too_many(const struct histogram *histogram, uint64_t lost, uint64_t more)
+{
+	uint64_t room = INT64_MAX;
+
+	return histogram->total > room || lost > room - histogram->total ||
+	       more > room - histogram->total - lost;
+}
+
 static bool take_counts(const uint8_t *bytes, uint32_t count, struct histogram *histogram,
                         uint64_t *lost)
 {
@@ -169,14 +178,15 @@ static bool take_counts(const uint8_t *bytes, uint32_t count, struct histogram *
 		if (!get_leb(bytes, count, &at, &number))
 			return false;
 		if (number < 0) {
-			index += (uint64_t)-number;
+			index += 0 - (uint64_t)number;
 		} else {
-			if (number > 0 && index >= histogram->slots_count)
-				*lost += (uint64_t)number;
-			else if (number > 0 &&
-			         !histogram_record_many(histogram,
-			                                histogram_slot_lowest((uint32_t)index),
-			                                (uint64_t)number))
+			if (too_many(histogram, *lost, (uint64_t)number))
+				return false;
+			if (number > 0 &&
+			    (index >= histogram->slots_count ||
+			     !histogram_record_many(histogram,
+			                            histogram_slot_lowest((uint32_t)index),
+			                            (uint64_t)number)))
 				*lost += (uint64_t)number;
 			index++;
 		}

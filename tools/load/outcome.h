@@ -47,8 +47,10 @@ static inline double outcome_rps(const struct outcome *outcome)
 	return (double)tally_get(outcome->total, in_time) / outcome_seconds(outcome);
 }
 /* Is this program the bottleneck? Closed loop: a thread had no idle time. Open loop: it sent late
- * although a connection was free. */
+ * although a connection was free, 1 percent of the requests and 3 at least. */
 bool outcome_is_saturated(const struct outcome *outcome);
+/* Open loop: was any request sent late? */
+bool outcome_sent_late(const struct outcome *outcome);
 /* 0, 2, 4 or 130, as --help has them. */
 int outcome_status(const struct outcome *outcome);
 void outcome_release(struct outcome *outcome);

@@ -76,6 +76,11 @@ static const struct option_row rows[] = {
 	TEXT("method", 'm', "NAME", method, "GET, or POST with a body"),
 	TEXT("body", 'b', "TEXT|@FILE", body_text, "the request's body"),
 	TEXT("body-file", 'B', "FILE", body_file, "the same from a file"),
+	{ "template", 0, "TEXT|/PATH|@FILE", amount_texts, AT(templates),
+	  "the body, or the path if it begins with a slash, anew\n"
+	  "for each request; in it and in -H, {seq} is the number\n"
+	  "of the request, {conn} that of the connection and\n"
+	  "{rand:16} so many random characters; may be given twice", NULL },
 	TEXT("host", 0, "NAME", host, "of the Host field"),
 	TEXT("urls", 0, "FILE", urls_file, "lines [WEIGHT] URL, drawn by weight"),
 	SIZE("size", 0, "SIZE", size, "of a generated body, of an rr message (64)"),
@@ -244,6 +249,15 @@ static bool check_numbers(const struct plan *plan)
 		  "these modes have no requests" },
 		{ plan->verify && plan->body_text != NULL, "--verify",
 		  "the frame is the body: without --body" },
+		{ plan->templates.count > 0 && plan->verify, "--template",
+		  "not together with --verify: there, frames are the bodies" },
+		{ plan->body_template != NULL &&
+				  (plan->body_text != NULL || plan->body_file != NULL),
+		  "--template", "is the body: without --body" },
+		{ plan->body_template != NULL && plan->size > 0 && plan->targets.items[0].http,
+		  "--template", "is the body: without --size" },
+		{ plan->templates.count > 0 && !plan_has_requests(plan), "--template",
+		  "these modes have no requests" },
 		{ plan->verify && plan->size < 32, "--size", "32 at least with --verify" },
 		{ plan->verify && plan->size > (1u << 20), "--size", "1M at most with --verify" },
 		{ plan->size > (64u << 20) || plan->reply > (64u << 20), "--size", "64M at most" },
@@ -283,6 +297,8 @@ static bool check_targets(const struct plan *plan)
 			return refuse(target->url, "--mode http needs http:// targets");
 		if ((plan->mode == MODE_RR || plan->mode == MODE_STREAM) && target->http)
 			return refuse(target->url, "this mode needs tcp:// or unix: targets");
+		if (plan->templates.count > 0 && !target->http)
+			return refuse(target->url, "--template needs http:// targets");
 	}
 	return true;
 }
@@ -317,12 +333,36 @@ static bool check_conditions(const struct plan *plan)
 	return true;
 }
 
+static bool take_templates(struct plan *plan)
+{
+	const char *reason;
+	uint32_t i;
+
+	for (i = 0; i < plan->templates.count; i++) {
+		const char *text = plan->templates.items[i];
+		bool is_path = text[0] == '/';
+		const char **place = is_path ? &plan->path_template : &plan->body_template;
+		const char *at;
+
+		if (*place != NULL)
+			return refuse("--template", "one path (it begins with /) and one body at "
+			                            "most");
+		for (at = text; is_path && *at != '\0'; at++)
+			if ((unsigned char)*at <= ' ' || *at == 127 || *at == '#')
+				return refuse(text, "a path has no blanks and no #");
+		if (text[0] != '@' && !template_check(text, strlen(text), &reason))
+			return refuse(text, reason);
+		*place = text;
+	}
+	return true;
+}
+
 static bool complete(struct plan *plan, const struct texts *words)
 {
 	const char *reason;
 
 	if (plan->script != NULL)
-		return refuse("-s", "there is no Lua: see --urls, --header, --body, --verify");
+		return refuse("-s", "there is no Lua: see --template, --urls, --header, --verify");
 	if (plan->bind != NULL && !source_parse(&plan->source, plan->bind, &reason))
 		return refuse("--bind", reason);
 	if (plan->watch != NULL && !take_numbers("--watch", plan->watch, plan->pids, PLAN_PIDS_MAX,
@@ -331,7 +371,7 @@ static bool complete(struct plan *plan, const struct texts *words)
 	if (plan->pin != NULL && !take_numbers("--pin", plan->pin, plan->cpus, PLAN_THREADS_MAX,
 	                                       &plan->cpus_count))
 		return false;
-	if (!take_targets(plan, words))
+	if (!take_targets(plan, words) || !take_templates(plan))
 		return false;
 	fill_in(plan);
 	if (!check_numbers(plan) || !check_targets(plan) || !check_conditions(plan))

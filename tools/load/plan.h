@@ -51,6 +51,9 @@ struct plan {
 	const char *method;
 	const char *body_text;
 	const char *body_file;
+	struct texts templates;
+	const char *path_template; /* of them, the one that begins with a slash */
+	const char *body_template; /* and the other one; @FILE */
 	const char *urls_file;
 	const char *host;
 	uint64_t size;  /* 0: not given */

@@ -2,6 +2,9 @@
 /*
  * request.c - rendering, as in request.h.
  *
+ * With --template what is rendered is a template of the whole message: what the user did not mean
+ * as one is written with its braces doubled, and {length} and {body} are the maker's.
+ *
  * With --verify only the head is made here; the body is a frame of its own for each request.
  */
 #include "request.h"
@@ -18,6 +21,7 @@ struct body {
 	char *bytes; /* owned */
 	size_t count;
 	bool given;
+	bool filled; /* a template */
 };
 
 static bool read_file(struct body *body, const char *path, const char **reason)
@@ -65,7 +69,19 @@ static void make_body(struct body *body, uint64_t size)
 
 static bool take_body(struct body *body, const struct plan *plan, const char **reason)
 {
-	*body = (struct body){ 0 };
+	const char *template = plan->body_template;
+
+	*body = (struct body){ .filled = template != NULL };
+	if (template != NULL && template[0] == '@')
+		return read_file(body, template + 1, reason) &&
+		       template_check(body->bytes, body->count, reason);
+	if (template != NULL) {
+		body->given = true;
+		body->count = strlen(template);
+		body->bytes = strdup(template);
+		assert(body->bytes != NULL);
+		return true;
+	}
 	if (plan->body_file != NULL)
 		return read_file(body, plan->body_file, reason);
 	if (plan->body_text != NULL && plan->body_text[0] == '@')
@@ -102,14 +118,44 @@ static bool fields_are_good(const struct plan *plan, const char **reason)
 {
 	uint32_t i;
 
-	*reason = "-H needs \"Name: value\" on one line";
 	for (i = 0; i < plan->headers.count; i++) {
 		const char *line = plan->headers.items[i];
 
+		if (plan->templates.count > 0 && !template_check(line, strlen(line), reason))
+			return false;
+		*reason = "-H needs \"Name: value\" on one line";
 		if (strchr(line, ':') == NULL || line[0] == ':' || strpbrk(line, "\r\n") != NULL)
 			return false;
 	}
 	return true;
+}
+
+/* Bytes that are sent as they are. */
+static void put_plain(FILE *out, const struct plan *plan, const char *bytes, size_t count)
+{
+	const char *end = bytes + count;
+
+	for (; bytes < end && plan->templates.count > 0; bytes++) {
+		if (*bytes == '{')
+			fputc('{', out);
+		fputc(*bytes, out);
+	}
+	if (bytes < end)
+		(void)fwrite(bytes, 1, (size_t)(end - bytes), out);
+}
+
+static void put_plain_text(FILE *out, const struct plan *plan, const char *text)
+{
+	put_plain(out, plan, text, strlen(text));
+}
+
+static void put_length(FILE *out, const struct plan *plan, uint64_t length)
+{
+	fputs("Content-Length: ", out);
+	if (plan->body_template != NULL)
+		fputs("{length}\r\n", out);
+	else
+		fprintf(out, "%llu\r\n", (unsigned long long)length);
 }
 
 static void put_fields(FILE *out, const struct plan *plan, const struct target *target,
@@ -118,53 +164,99 @@ static void put_fields(FILE *out, const struct plan *plan, const struct target *
 	uint64_t length = plan->verify ? plan->size : body->count;
 	uint32_t i;
 
-	if (!has_field(plan, "Host"))
-		fprintf(out, "Host: %s\r\n", plan->host != NULL ? plan->host : target->host);
+	if (!has_field(plan, "Host")) {
+		fputs("Host: ", out);
+		put_plain_text(out, plan, plan->host != NULL ? plan->host : target->host);
+		fputs("\r\n", out);
+	}
 	for (i = 0; i < plan->headers.count; i++)
 		fprintf(out, "%s\r\n", plan->headers.items[i]);
 	if (plan->mode == MODE_CRR && !has_field(plan, "Connection"))
 		fprintf(out, "Connection: close\r\n");
 	if ((plan->verify || body->given) && !has_field(plan, "Content-Length"))
-		fprintf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
+		put_length(out, plan, length);
 	fprintf(out, "\r\n");
 }
 
-static void render(struct request *request, const struct plan *plan, const struct target *target,
-                   const struct body *body)
+static void put_path(FILE *out, const struct plan *plan, const struct request *request)
+{
+	const char *query = "";
+
+	if (plan->path_template != NULL) {
+		fputs(plan->path_template, out);
+		return;
+	}
+	if (plan->verify && strstr(request->path, "echo=1") == NULL)
+		query = strchr(request->path, '?') != NULL ? "&echo=1" : "?echo=1";
+	put_plain_text(out, plan, request->path);
+	fputs(query, out);
+}
+
+static void put_body(FILE *out, const struct plan *plan, const struct body *body)
+{
+	if (body->filled)
+		fputs("{body}", out);
+	if (body->filled && body->count > 0)
+		(void)fwrite(body->bytes, 1, body->count, out);
+	else if (body->count > 0)
+		put_plain(out, plan, body->bytes, body->count);
+}
+
+/* The text is a template of the message: keep what it was split into instead. */
+static bool take_template(struct plan *plan, struct request *request, size_t bytes,
+                          const char **reason)
+{
+	bool good = template_open(&request->template, request->text, bytes, reason);
+
+	free(request->text);
+	request->text = NULL;
+	request->bytes = 0;
+	if (good && request->template.room > plan->targets.template_room)
+		plan->targets.template_room = request->template.room;
+	return good;
+}
+
+static bool render(struct request *request, struct plan *plan, const struct target *target,
+                   const struct body *body, const char **reason)
 {
 	const char *method = plan->method;
-	const char *query = "";
 	size_t bytes;
 	FILE *out;
 
 	if (method == NULL)
 		method = plan->verify || body->given ? "POST" : "GET";
-	if (plan->verify && strstr(request->path, "echo=1") == NULL)
-		query = strchr(request->path, '?') != NULL ? "&echo=1" : "?echo=1";
 	out = open_memstream(&request->text, &bytes);
 	assert(out != NULL);
-	fprintf(out, "%s %s%s HTTP/1.1\r\n", method, request->path, query);
+	put_plain_text(out, plan, method);
+	fputc(' ', out);
+	put_path(out, plan, request);
+	fputs(" HTTP/1.1\r\n", out);
 	put_fields(out, plan, target, body);
-	if (body->count > 0)
-		(void)fwrite(body->bytes, 1, body->count, out);
+	put_body(out, plan, body);
 	(void)fclose(out);
 	request->bytes = (uint32_t)bytes;
 	request->no_body = strcmp(method, "HEAD") == 0;
+	return plan->templates.count == 0 || take_template(plan, request, bytes, reason);
 }
 
 bool requests_render(struct plan *plan, const char **reason)
 {
 	struct body body;
+	bool good = true;
 	uint32_t t, r;
 
-	if (!fields_are_good(plan, reason) || !take_body(&body, plan, reason))
+	if (!fields_are_good(plan, reason))
 		return false;
+	if (!take_body(&body, plan, reason)) {
+		free(body.bytes);
+		return false;
+	}
 	for (t = 0; t < plan->targets.count; t++) {
 		struct target *target = &plan->targets.items[t];
 
-		for (r = 0; target->http && r < target->requests_count; r++)
-			render(&target->requests[r], plan, target, &body);
+		for (r = 0; target->http && good && r < target->requests_count; r++)
+			good = render(&target->requests[r], plan, target, &body, reason);
 	}
 	free(body.bytes);
-	return true;
+	return good;
 }

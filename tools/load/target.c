@@ -161,6 +161,7 @@ void targets_release(struct targets *targets)
 
 		for (r = 0; r < target->requests_count; r++) {
 			free(target->requests[r].text);
+			template_close(&target->requests[r].template);
 			free((void *)(uintptr_t)target->requests[r].path);
 		}
 		free(target->requests);

@@ -11,12 +11,14 @@
 #define LOAD_TARGET_H
 
 #include "net/addr.h"
+#include "template.h"
 
 #define TARGETS_MAX 64
 
 struct request {
 	char *text; /* head and body, as sent; owned */
 	uint32_t bytes;
+	struct template template; /* with --template: instead of text */
 	uint32_t weight;
 	bool no_body; /* HEAD */
 	const char *path; /* of the URL, owned by the target's texts */
@@ -35,6 +37,7 @@ struct target {
 struct targets {
 	struct target items[TARGETS_MAX];
 	uint32_t count;
+	uint32_t template_room; /* of the longest request by template; 0: there are none */
 };
 
 /* Add the URL, resolving its host (blocks). unix_is_http: what unix: addresses speak. */

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http.c - a session's steps from request to request, its time limits, its end.
+ */
+#include "http.h"
+
+#include "base/clock.h"
+#include "flow_private.h"
+
+/* A client that was told about the end may still be sending: nginx' limits. */
+#define LINGER_MS 5000
+#define LINGER_ALL_MS 30000
+/* An answer of our own is short: who does not take it in this time does not want it. */
+#define BODY_RATE_MS 10000
+
+/* --- between exchanges ------------------------------------------------------------------------ */
+
+/* All that the client was to get is with the kernel. */
+static bool output_is_out(const struct session *session)
+{
+	const struct relay *down = &session->relays[SIDE_SERVER];
+
+	return !down->send.away && relay_ready_bytes(down) == 0;
+}
+
+static enum http_step linger(struct session *session)
+{
+	struct relay *up = &session->relays[SIDE_CLIENT];
+
+	/* Nothing more can come, or nothing is under way: closing says all. */
+	if (up->state != RELAY_OPEN ||
+	    (!relay_receiving(up) && up->held_back == 0 && !session->client.nonempty)) {
+		session_close(session, session->last_reason);
+		return STEP_GONE;
+	}
+	ring_socket_finish(session->flow->ring, session->client.fd);
+	session->phase_ms = flow_now_ms(session->flow);
+	session->active_ms[SIDE_CLIENT] = session->phase_ms;
+	session_move(session, SESSION_LINGER);
+	session_retime(session);
+	return STEP_ON;
+}
+
+static void next_request(struct session *session)
+{
+	struct relay *up = &session->relays[SIDE_CLIENT];
+
+	session->upstream = NULL;
+	session->server = NULL;
+	session->tries = 0;
+	session->served = true;
+	session->head_seen = session->head_parsed = 0;
+	session->phase_ms = 0;
+	session->active_ms[SIDE_CLIENT] = flow_now_ms(session->flow);
+	session->first_end = -1;
+	relay_restart(&session->relays[SIDE_SERVER]);
+	session_move(session, SESSION_HEAD);
+	session_retime(session);
+	relay_mark(up);
+}
+
+/* The client has its answer. */
+static enum http_step exchange_over(struct session *session)
+{
+	struct exchange *exchange = session->exchange;
+	struct relay *up = &session->relays[SIDE_CLIENT];
+	bool whole = exchange->ways[SIDE_CLIENT].phase == WAY_DONE && up->state != RELAY_BROKEN;
+
+	if (session->last_reason == CLOSE_NONE &&
+	    (!exchange->persistent || !whole || session->flow->draining))
+		session->last_reason = CLOSE_HTTP_FINISHED;
+	http_log(session, session->last_reason);
+	if (session->conn != NULL)
+		http_drop_server(session);
+	if (session->dropping) /* its send will be home in a moment */
+		return STEP_WAIT;
+	if (!whole) /* what was to go to the server goes nowhere */
+		relay_drop_queue(up);
+	else if (exchange->own && up->queued_bytes > up->held_back)
+		relay_dequeue(session->flow, up, up->queued_bytes - up->held_back);
+	/* Slices in which there was nothing but framing. */
+	relay_dequeue(session->flow, up, 0);
+	relay_dequeue(session->flow, &session->relays[SIDE_SERVER], 0);
+	exchange_close(session);
+	if (session->last_reason != CLOSE_NONE)
+		return linger(session);
+	next_request(session);
+	return STEP_ON;
+}
+
+/* What comes behind the last answer is of no interest. */
+static enum http_step linger_on(struct session *session)
+{
+	struct relay *up = &session->relays[SIDE_CLIENT];
+
+	relay_drop_queue(up);
+	if (up->state == RELAY_OPEN)
+		return STEP_WAIT;
+	session_close(session, session->last_reason);
+	return STEP_GONE;
+}
+
+/* --- one step after the other ----------------------------------------------------------------- */
+
+static enum http_step under_way(struct session *session)
+{
+	const struct exchange *exchange = session->exchange;
+	enum http_step step;
+
+	step = http_body_pass(session, SIDE_CLIENT);
+	if (step == STEP_GONE || session->state == SESSION_CONNECT)
+		return step;
+	if (session->state == SESSION_RELAY && exchange->ways[SIDE_SERVER].phase != WAY_DONE)
+		step = http_response(session);
+	if (step == STEP_GONE || !session->http)
+		return step;
+	if (session->conn != NULL && !session->dropping &&
+	    exchange->ways[SIDE_SERVER].phase == WAY_DONE)
+		http_response_received(session);
+	if (step == STEP_ON)
+		return step;
+	if (exchange->ways[SIDE_SERVER].phase == WAY_DONE && output_is_out(session))
+		return exchange_over(session);
+	return STEP_WAIT;
+}
+
+static enum http_step advance(struct session *session)
+{
+	switch ((enum session_state)session->state) {
+	case SESSION_HEAD:
+		return output_is_out(session) ? http_request_head(session) : STEP_WAIT;
+	case SESSION_CONNECT:
+	case SESSION_RELAY:
+		return under_way(session);
+	case SESSION_ANSWER:
+		return output_is_out(session) ? exchange_over(session) : STEP_WAIT;
+	case SESSION_LINGER:
+		return linger_on(session);
+	case SESSION_CLOSE:
+		return STEP_GONE;
+	case SESSION_FREE:
+	case SESSION_STATE_COUNT:
+		break;
+	}
+	unreachable();
+	return STEP_GONE;
+}
+
+/* The client's end, as far as it matters in every state. */
+static bool client_is_gone(struct session *session)
+{
+	struct relay *up = &session->relays[SIDE_CLIENT];
+	struct relay *down = &session->relays[SIDE_SERVER];
+
+	if (up->state != RELAY_RESET && down->state != RELAY_BROKEN)
+		return false;
+	session_close(session,
+		      session->state == SESSION_LINGER ? session->last_reason : CLOSE_CLIENT_RESET);
+	return true;
+}
+
+static bool may_receive(const struct session *session, const struct relay *relay)
+{
+	const struct exchange *exchange = session->exchange;
+
+	if (relay->source == NULL)
+		return false;
+	if (relay->side == SIDE_SERVER)
+		return session->state == SESSION_RELAY && !session->dropping;
+	/* After a last request nothing is expected, and an armed receive would have to be ended. */
+	return exchange == NULL || exchange->persistent ||
+	       exchange->ways[SIDE_CLIENT].phase != WAY_DONE;
+}
+
+void http_flush(struct session *session, struct relay *relay)
+{
+	enum http_step step;
+
+	if (session->dropping && !session->relays[SIDE_CLIENT].send.away) {
+		session->dropping = false;
+		pool_give(session, false);
+	}
+	if (client_is_gone(session))
+		return;
+	do {
+		step = advance(session);
+	} while (step == STEP_ON && session->http);
+	if (step == STEP_GONE)
+		return;
+	if (!session->http) { /* a tunnel from now on */
+		relay_mark(&session->relays[SIDE_CLIENT]);
+		relay_mark(&session->relays[SIDE_SERVER]);
+		return;
+	}
+	if (!relay->send.away && relay_ready_bytes(relay) > 0 &&
+	    (relay->side == SIDE_SERVER || session->state == SESSION_RELAY))
+		relay_send_queue(session, relay);
+	if (may_receive(session, relay))
+		relay_flush_receive(session, relay);
+}
+
+void http_drain(struct flow *flow)
+{
+	struct list *node;
+
+	for (node = flow->sessions[SESSION_HEAD].next; node != &flow->sessions[SESSION_HEAD];
+	     node = node->next)
+		relay_mark(&container_of(node, struct session, link)->relays[SIDE_CLIENT]);
+}
+
+/* --- servers ---------------------------------------------------------------------------------- */
+
+void http_drop_server(struct session *session)
+{
+	if (session->conn == NULL || session->dropping)
+		return;
+	if (!session->relays[SIDE_CLIENT].send.away) {
+		pool_give(session, false);
+		return;
+	}
+	session->dropping = true;
+	ring_socket_abort(session->flow->ring, session->conn->wire.fd);
+}
+
+void http_no_server(struct session *session, enum close_reason reason)
+{
+	uint32_t status = reason == CLOSE_CONNECT_TIMEOUT ? 504 : 503;
+
+	(void)http_answer(session, status, close_reason_texts[reason], CLOSE_NONE);
+	relay_mark(&session->relays[SIDE_SERVER]);
+}
+
+void http_response_received(struct session *session)
+{
+	const struct exchange *exchange = session->exchange;
+	const struct exchange_way *way = exchange->ways;
+	struct relay *up = &session->relays[SIDE_CLIENT];
+	struct relay *down = &session->relays[SIDE_SERVER];
+	bool quiet = way[SIDE_CLIENT].phase == WAY_DONE && !up->send.away &&
+		     relay_ready_bytes(up) == 0 && up->state != RELAY_BROKEN;
+
+	if (!quiet) /* an early answer: the request is not over */
+		return;
+	pool_give(session, exchange->server_persistent && down->held_back == 0 &&
+				   down->state == RELAY_OPEN &&
+				   way[SIDE_SERVER].framing != HTTP_BODY_UNTIL_CLOSE);
+	/* What stands behind a response is no response. */
+	if (down->held_back > 0)
+		http_forget_rest(session, SIDE_SERVER);
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static uint64_t ms(uint64_t ns)
+{
+	return (ns + NS_PER_MS - 1) / NS_PER_MS;
+}
+
+static uint64_t head_deadline(const struct session *session, enum close_reason *reason)
+{
+	const struct conf_listener *listener = session->acceptor->listener;
+
+	if (session->served && session->relays[SIDE_CLIENT].queued_bytes == 0) {
+		*reason = CLOSE_KEEPALIVE_TIMEOUT;
+		return session->active_ms[SIDE_CLIENT] + ms(listener->keepalive_timeout_ns);
+	}
+	*reason = CLOSE_HEAD_TIMEOUT;
+	return (session->phase_ms != 0 ? session->phase_ms : session->started_ms) +
+	       ms(listener->head_timeout_ns);
+}
+
+/* Is it the client's turn to send a body, with nothing of ours in the way? */
+static bool body_is_due(const struct session *session)
+{
+	const struct relay *up = &session->relays[SIDE_CLIENT];
+
+	return session->state == SESSION_RELAY &&
+	       session->exchange->ways[SIDE_CLIENT].phase == WAY_BODY && relay_receiving(up) &&
+	       !up->send.away;
+}
+
+static uint64_t exchange_deadline(const struct session *session, enum close_reason *reason)
+{
+	const struct conf_listener *listener = session->acceptor->listener;
+	uint64_t deadline = session->active_ms[SIDE_CLIENT] + ms(listener->client_timeout_ns);
+	uint64_t server;
+
+	*reason = CLOSE_CLIENT_TIMEOUT;
+	if (session->state == SESSION_RELAY && session->conn != NULL) {
+		server = session->active_ms[SIDE_SERVER] + ms(session->upstream->server_timeout_ns);
+		/* Whose turn is it? While the server is awaited, the client is silent. */
+		if (!body_is_due(session) && output_is_out(session)) {
+			*reason = CLOSE_SERVER_TIMEOUT;
+			deadline = server;
+		} else if (server < deadline) {
+			*reason = CLOSE_SERVER_TIMEOUT;
+			deadline = server;
+		}
+	}
+	if (session->state == SESSION_RELAY && listener->body_min_rate > 0 &&
+	    session->exchange->ways[SIDE_CLIENT].phase == WAY_BODY &&
+	    session->body_mark_ms + BODY_RATE_MS < deadline) {
+		*reason = CLOSE_BODY_TIMEOUT;
+		deadline = session->body_mark_ms + BODY_RATE_MS;
+	}
+	return deadline;
+}
+
+uint64_t http_deadline_ms(const struct session *session, enum close_reason *reason)
+{
+	uint64_t soon, late;
+
+	switch ((enum session_state)session->state) {
+	case SESSION_HEAD:
+		return head_deadline(session, reason);
+	case SESSION_LINGER:
+		*reason = session->last_reason;
+		soon = session->active_ms[SIDE_CLIENT] + LINGER_MS;
+		late = session->phase_ms + LINGER_ALL_MS;
+		return soon < late ? soon : late;
+	default:
+		return exchange_deadline(session, reason);
+	}
+}
+
+/* The client was slow for a while, or it was not: look at what its body has brought. */
+static bool body_is_slow(struct session *session)
+{
+	const struct exchange_way *way = &session->exchange->ways[SIDE_CLIENT];
+	uint64_t least = (uint64_t)session->acceptor->listener->body_min_rate * BODY_RATE_MS / 1000;
+	bool slow = body_is_due(session) && way->bytes - session->body_mark_bytes < least;
+
+	session->body_mark_bytes = way->bytes;
+	session->body_mark_ms = flow_now_ms(session->flow);
+	return slow;
+}
+
+static void answer_timeout(struct session *session, uint32_t status, enum close_reason reason)
+{
+	if (http_answer(session, status, close_reason_texts[reason], reason) != STEP_GONE)
+		relay_mark(&session->relays[SIDE_SERVER]);
+}
+
+void http_timed_out(struct session *session, enum close_reason reason)
+{
+	switch (reason) {
+	case CLOSE_BODY_TIMEOUT:
+		if (body_is_slow(session))
+			answer_timeout(session, 408, reason);
+		else
+			session_retime(session);
+		return;
+	case CLOSE_HEAD_TIMEOUT:
+		if (session->relays[SIDE_CLIENT].queued_bytes > 0) {
+			answer_timeout(session, 408, reason);
+			return;
+		}
+		break;
+	case CLOSE_SERVER_TIMEOUT:
+		answer_timeout(session, 504, reason);
+		return;
+	default:
+		break;
+	}
+	session_close(session, reason);
+}

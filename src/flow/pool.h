@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool - connections to servers, and those that wait for their next request.
+ *
+ *        dial (connect.c)                 a session's last request is answered, and nothing about
+ *              |                          the connection is uncertain
+ *              v                                        |
+ *           IN USE  --------------------------------> IDLE
+ *           (by conn->wire.session) <----------------  |   newest first, looked at before use
+ *              |                                       |
+ *              |  close, error, doubt                  |  the server ended it or said something,
+ *              v                                       v  it is too old, there are too many
+ *           CLOSING: its receive is asked to end; freed when that is home
+ *
+ * While a connection is idle its receive stays armed: whatever comes then belongs to no request, so
+ * the connection is closed and the bytes are dropped. What comes in the same moment as the next
+ * request is found by looking at the socket just before it is used (pool_take()).
+ *
+ *   pool = worker   idle connections of a server are one list per worker
+ *   pool = client   they wait in the list of their session, for its next request, and end with it
+ *   pool = shared   one list for all workers, behind a lock. An op belongs to one ring, so these
+ *                   have no receive armed; they are looked at when taken, and once a second
+ *   pool = off      every request has its own
+ */
+#ifndef FLOW_POOL_H
+#define FLOW_POOL_H
+
+#include "base/list.h"
+#include "upstream/upstream.h"
+#include "wire.h"
+
+struct flow_shared;
+
+enum server_conn_state { CONN_IN_USE, CONN_IDLE, CONN_CLOSING, CONN_SHARED };
+
+/* pool = shared: the idle connections of one server, newest first. */
+struct pool_set {
+	struct list conns;
+	uint32_t count;
+};
+
+struct server_conn {
+	struct wire wire;
+	struct list link; /* IDLE, SHARED: in the server's, the session's or the set's list */
+	struct list age;  /* IDLE: in flow->idle, newest first */
+	struct server *server;
+	uint64_t idle_ms; /* IDLE, SHARED: since when */
+	uint32_t requests;
+	bool counted; /* in server_sessions */
+	uint8_t state;
+};
+
+/* For a socket that is about to be connected. NULL: the limit of connections is reached even after
+ * idle ones were given up. */
+struct server_conn *server_conn_open(struct session *session, struct server *server, int fd);
+/* The server has one session fewer. */
+void server_conn_uncount(struct server_conn *conn);
+/* At once; no op of it is away. */
+void server_conn_close(struct server_conn *conn);
+/* Its receive completed while no session used it. */
+void server_conn_heard(struct server_conn *conn);
+
+/* The session lets go of its connection, on which no send is away: to be used again, or not. */
+void pool_give(struct session *session, bool reusable);
+/* Attach an idle connection to the session. False when there is none that is as it should be. */
+bool pool_take(struct session *session, struct server *server);
+/* The session ends: what it kept is closed. */
+void pool_forget(struct session *session);
+
+/* The memory is the caller's. Closing ends what is in them. */
+void pool_sets_open(struct flow_shared *shared);
+void pool_sets_close(struct flow_shared *shared);
+void pools_open(struct flow *flow);
+/* Close what is idle; for draining. */
+void pools_drain(struct flow *flow);
+
+#endif
