@@ -32,6 +32,23 @@ void exchange_drop_head(struct session *session)
 	exchange->parts_side = SIDE_COUNT;
 }
 
+bool exchange_is_repeatable(const struct exchange *exchange)
+{
+	return exchange->reused && !exchange->answered &&
+	       exchange->ways[SIDE_CLIENT].framing == HTTP_BODY_NONE &&
+	       http_method_is_idempotent(exchange->method);
+}
+
+void exchange_parts_out(struct session *session)
+{
+	const struct exchange *exchange = session->exchange;
+
+	if (exchange->parts_side == SIDE_CLIENT && exchange_is_repeatable(exchange) &&
+	    !slices_pressed(&session->flow->slices))
+		return;
+	exchange_drop_head(session);
+}
+
 void exchange_close(struct session *session)
 {
 	exchange_drop_head(session);

@@ -71,6 +71,10 @@ struct exchange {
 /* There is one for every session. */
 void exchange_open(struct session *session);
 void exchange_close(struct session *session);
+/* The parts are sent: their head is let go, unless it may be sent once more. */
+void exchange_parts_out(struct session *session);
+/* Is there nothing in the request that could not be sent a second time? */
+bool exchange_is_repeatable(const struct exchange *exchange);
 /* The memory of the head is needed no more. */
 void exchange_drop_head(struct session *session);
 

@@ -19,10 +19,8 @@ static enum http_step bad_response(struct session *session, const char *detail)
 static bool may_replay(const struct session *session)
 {
 	const struct exchange *exchange = session->exchange;
-	const struct exchange_way *up = &exchange->ways[SIDE_CLIENT];
 
-	return exchange->reused && !exchange->answered && up->framing == HTTP_BODY_NONE &&
-	       http_method_is_idempotent(exchange->method) && exchange->head_slice != SLICE_NONE &&
+	return exchange_is_repeatable(exchange) && exchange->head_slice != SLICE_NONE &&
 	       !session->relays[SIDE_CLIENT].send.away;
 }
 

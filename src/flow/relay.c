@@ -106,6 +106,8 @@ void relay_sent(struct flow *flow, struct relay *relay, uint32_t bytes)
 		part = least(bytes, exchange_parts_left(exchange, relay->side));
 		exchange->parts_sent += part;
 		bytes -= part;
+		if (part > 0 && exchange_parts_left(exchange, relay->side) == 0)
+			exchange_parts_out(session_of_relay(relay));
 		if (relay->side == SIDE_SERVER)
 			exchange->sent_bytes += part + bytes;
 	}
