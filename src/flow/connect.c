@@ -68,7 +68,10 @@ static void dial_failed(struct session *session, int error)
 	if (session->conn != NULL)
 		server_conn_close(session->conn);
 	if (session->tries > upstream->retries || session->tries > others) {
-		no_server(session, reason_of(error));
+		session->gave_up = (uint8_t)reason_of(error);
+		/* What was linked behind the connect comes home first. */
+		if (!session->relays[SIDE_CLIENT].send.away)
+			no_server(session, session->gave_up);
 		return;
 	}
 	counter_add(&flow->stats.connect_retries, 1);
@@ -119,6 +122,10 @@ void session_dial(struct session *session)
 	assert(!session->connect.away);
 	if (session->relays[SIDE_CLIENT].send.away)
 		return; /* on_send() comes back here */
+	if (session->gave_up != CLOSE_NONE) {
+		no_server(session, session->gave_up);
+		return;
+	}
 	server = upstream_pick(flow->upstreams, session->upstream, session->server);
 	if (server == NULL) {
 		no_server(session, CLOSE_NO_SERVER);

@@ -6,6 +6,11 @@
 
 #include "flow_private.h"
 
+void exchange_way_reset(struct exchange_way *way)
+{
+	memset(way, 0, offsetof(struct exchange_way, chunk));
+}
+
 void exchange_open(struct session *session)
 {
 	struct flow *flow = session->flow;
@@ -16,7 +21,8 @@ void exchange_open(struct session *session)
 	/* Not the whole of it: chunk states and parts are made when they are needed. */
 	memset(&exchange->route, 0,
 	       offsetof(struct exchange, text) - offsetof(struct exchange, route));
-	exchange->ways[SIDE_CLIENT] = exchange->ways[SIDE_SERVER] = (struct exchange_way){ 0 };
+	exchange_way_reset(&exchange->ways[SIDE_CLIENT]);
+	exchange_way_reset(&exchange->ways[SIDE_SERVER]);
 	exchange->head_slice = SLICE_NONE;
 	exchange->parts_side = SIDE_COUNT;
 	session->exchange = exchange;
@@ -43,10 +49,21 @@ void exchange_parts_out(struct session *session)
 {
 	const struct exchange *exchange = session->exchange;
 
+	if (session->dropping) /* a send to the server that was given up still reads the head */
+		return;
 	if (exchange->parts_side == SIDE_CLIENT && exchange_is_repeatable(exchange) &&
-	    !slices_pressed(&session->flow->slices))
+	    !slices_pressed(&session->flow->slices) && list_empty(&session->flow->starved))
 		return;
 	exchange_drop_head(session);
+}
+
+void exchange_request_out(struct session *session)
+{
+	const struct exchange *exchange = session->exchange;
+
+	if (exchange != NULL && exchange->parts_side == SIDE_CLIENT &&
+	    exchange_parts_left(exchange, SIDE_CLIENT) == 0)
+		exchange_drop_head(session);
 }
 
 void exchange_close(struct session *session)

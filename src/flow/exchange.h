@@ -68,11 +68,15 @@ struct exchange {
 	char text[EXCHANGE_TEXT_MAX];
 };
 
+/* As before a message; the chunk state is made when it is needed. */
+void exchange_way_reset(struct exchange_way *way);
 /* There is one for every session. */
 void exchange_open(struct session *session);
 void exchange_close(struct session *session);
 /* The parts are sent: their head is let go, unless it may be sent once more. */
 void exchange_parts_out(struct session *session);
+/* Memory is short and the server has spoken: the head of a request that is sent is let go. */
+void exchange_request_out(struct session *session);
 /* Is there nothing in the request that could not be sent a second time? */
 bool exchange_is_repeatable(const struct exchange *exchange);
 /* The memory of the head is needed no more. */

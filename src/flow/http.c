@@ -7,10 +7,9 @@
 #include "base/clock.h"
 #include "flow_private.h"
 
-/* A client that was told about the end may still be sending: nginx' limits. */
+/* A client that was told about the end may still be sending: so long between two pieces, and
+ * fin_timeout in all. */
 #define LINGER_MS 5000
-#define LINGER_ALL_MS 30000
-/* An answer of our own is short: who does not take it in this time does not want it. */
 #define BODY_RATE_MS 10000
 
 /* --- between exchanges ------------------------------------------------------------------------ */
@@ -23,13 +22,16 @@ static bool output_is_out(const struct session *session)
 	return !down->send.away && relay_ready_bytes(down) == 0;
 }
 
-static enum http_step linger(struct session *session)
+/* whole: the client has nothing more to send. */
+static enum http_step linger(struct session *session, bool whole)
 {
 	struct relay *up = &session->relays[SIDE_CLIENT];
 
+	if (up->state == RELAY_BROKEN) /* for its server: the client may still be sending */
+		relay_restart(up);
 	/* Nothing more can come, or nothing is under way: closing says all. */
-	if (up->state != RELAY_OPEN ||
-	    (!relay_receiving(up) && up->held_back == 0 && !session->client.nonempty)) {
+	if (up->state != RELAY_OPEN || (whole && !relay_receiving(up) && up->held_back == 0 &&
+					!session->client.nonempty)) {
 		session_close(session, session->last_reason);
 		return STEP_GONE;
 	}
@@ -38,6 +40,7 @@ static enum http_step linger(struct session *session)
 	session->active_ms[SIDE_CLIENT] = session->phase_ms;
 	session_move(session, SESSION_LINGER);
 	session_retime(session);
+	relay_mark(up);
 	return STEP_ON;
 }
 
@@ -48,6 +51,7 @@ static void next_request(struct session *session)
 	session->upstream = NULL;
 	session->server = NULL;
 	session->tries = 0;
+	session->gave_up = CLOSE_NONE;
 	session->served = true;
 	session->head_seen = session->head_parsed = 0;
 	session->phase_ms = 0;
@@ -72,18 +76,19 @@ static enum http_step exchange_over(struct session *session)
 	http_log(session, session->last_reason);
 	if (session->conn != NULL)
 		http_drop_server(session);
-	if (session->dropping) /* its send will be home in a moment */
+	if (up->send.away) /* it will be home in a moment */
 		return STEP_WAIT;
 	if (!whole) /* what was to go to the server goes nowhere */
 		relay_drop_queue(up);
-	else if (exchange->own && up->queued_bytes > up->held_back)
+	else if (up->queued_bytes > up->held_back) /* it was answered before it was sent */
 		relay_dequeue(session->flow, up, up->queued_bytes - up->held_back);
+	http_forget_rest(session, SIDE_SERVER);
 	/* Slices in which there was nothing but framing. */
 	relay_dequeue(session->flow, up, 0);
 	relay_dequeue(session->flow, &session->relays[SIDE_SERVER], 0);
 	exchange_close(session);
 	if (session->last_reason != CLOSE_NONE)
-		return linger(session);
+		return linger(session, whole);
 	next_request(session);
 	return STEP_ON;
 }
@@ -107,8 +112,12 @@ static enum http_step under_way(struct session *session)
 	const struct exchange *exchange = session->exchange;
 	enum http_step step;
 
+	/* What the client sends meanwhile is judged when nothing is away that an answer would have
+	 * to end first. */
+	if (session->state == SESSION_CONNECT)
+		return STEP_WAIT;
 	step = http_body_pass(session, SIDE_CLIENT);
-	if (step == STEP_GONE || session->state == SESSION_CONNECT)
+	if (step == STEP_GONE)
 		return step;
 	if (session->state == SESSION_RELAY && exchange->ways[SIDE_SERVER].phase != WAY_DONE)
 		step = http_response(session);
@@ -195,8 +204,11 @@ void http_flush(struct session *session, struct relay *relay)
 	if (!relay->send.away && relay_ready_bytes(relay) > 0 &&
 	    (relay->side == SIDE_SERVER || session->state == SESSION_RELAY))
 		relay_send_queue(session, relay);
+	/* Both: what this one brought may have made room for the other, too. */
 	if (may_receive(session, relay))
 		relay_flush_receive(session, relay);
+	if (may_receive(session, relay_reverse(relay)))
+		relay_flush_receive(session, relay_reverse(relay));
 }
 
 void http_drain(struct flow *flow)
@@ -269,7 +281,7 @@ static uint64_t head_deadline(const struct session *session, enum close_reason *
 	       ms(listener->head_timeout_ns);
 }
 
-/* Is it the client's turn to send a body, with nothing of ours in the way? */
+/* Is a body awaited from the client, with nothing of ours in the way? */
 static bool body_is_due(const struct session *session)
 {
 	const struct relay *up = &session->relays[SIDE_CLIENT];
@@ -279,6 +291,16 @@ static bool body_is_due(const struct session *session)
 	       !up->send.away;
 }
 
+/* Who keeps the exchange waiting? */
+static enum side turn_of(const struct session *session)
+{
+	if (session->conn == NULL || session->state != SESSION_RELAY || body_is_due(session) ||
+	    !output_is_out(session))
+		return SIDE_CLIENT;
+	return SIDE_SERVER;
+}
+
+/* The earliest of all; when it comes, turn_of() says whether it was his turn. */
 static uint64_t exchange_deadline(const struct session *session, enum close_reason *reason)
 {
 	const struct conf_listener *listener = session->acceptor->listener;
@@ -287,12 +309,9 @@ static uint64_t exchange_deadline(const struct session *session, enum close_reas
 
 	*reason = CLOSE_CLIENT_TIMEOUT;
 	if (session->state == SESSION_RELAY && session->conn != NULL) {
-		server = session->active_ms[SIDE_SERVER] + ms(session->upstream->server_timeout_ns);
-		/* Whose turn is it? While the server is awaited, the client is silent. */
-		if (!body_is_due(session) && output_is_out(session)) {
-			*reason = CLOSE_SERVER_TIMEOUT;
-			deadline = server;
-		} else if (server < deadline) {
+		server = session->active_ms[SIDE_SERVER] +
+			 ms(session->upstream->server_timeout_ns);
+		if (server < deadline) {
 			*reason = CLOSE_SERVER_TIMEOUT;
 			deadline = server;
 		}
@@ -316,7 +335,7 @@ uint64_t http_deadline_ms(const struct session *session, enum close_reason *reas
 	case SESSION_LINGER:
 		*reason = session->last_reason;
 		soon = session->active_ms[SIDE_CLIENT] + LINGER_MS;
-		late = session->phase_ms + LINGER_ALL_MS;
+		late = session->phase_ms + ms(session->acceptor->listener->fin_timeout_ns);
 		return soon < late ? soon : late;
 	default:
 		return exchange_deadline(session, reason);
@@ -341,8 +360,30 @@ static void answer_timeout(struct session *session, uint32_t status, enum close_
 		relay_mark(&session->relays[SIDE_SERVER]);
 }
 
+/* One side was silent, but it was not its turn: its time begins now. */
+static bool was_not_due(struct session *session, enum side side)
+{
+	if (turn_of(session) == side)
+		return false;
+	session->active_ms[side] = flow_now_ms(session->flow);
+	session_retime(session);
+	return true;
+}
+
+static void head_timed_out(struct session *session)
+{
+	if (session->relays[SIDE_CLIENT].queued_bytes > 0)
+		answer_timeout(session, 408, CLOSE_HEAD_TIMEOUT);
+	else
+		session_close(session, CLOSE_HEAD_TIMEOUT);
+}
+
 void http_timed_out(struct session *session, enum close_reason reason)
 {
+	if (session->state == SESSION_LINGER) { /* the reason is that of the answer */
+		session_close(session, reason);
+		return;
+	}
 	switch (reason) {
 	case CLOSE_BODY_TIMEOUT:
 		if (body_is_slow(session))
@@ -351,14 +392,16 @@ void http_timed_out(struct session *session, enum close_reason reason)
 			session_retime(session);
 		return;
 	case CLOSE_HEAD_TIMEOUT:
-		if (session->relays[SIDE_CLIENT].queued_bytes > 0) {
-			answer_timeout(session, 408, reason);
-			return;
-		}
-		break;
-	case CLOSE_SERVER_TIMEOUT:
-		answer_timeout(session, 504, reason);
+		head_timed_out(session);
 		return;
+	case CLOSE_SERVER_TIMEOUT:
+		if (session->state == SESSION_RELAY && !was_not_due(session, SIDE_SERVER))
+			answer_timeout(session, 504, reason);
+		return;
+	case CLOSE_CLIENT_TIMEOUT:
+		if (session->state == SESSION_RELAY && was_not_due(session, SIDE_CLIENT))
+			return;
+		break;
 	default:
 		break;
 	}

@@ -50,7 +50,10 @@ enum http_step http_response(struct session *session);
 enum http_step http_body_pass(struct session *session, enum side side);
 /* Begin a body; framing as in enum http_framing. */
 void http_body_begin(struct exchange_way *way, const struct http_head *head, bool data_only);
-/* The bytes in hand of a side, in one piece: all of them, or as many as there is memory for. */
+/* The first bytes in hand of a side, as they were received in one piece; nearly always all of a
+ * head. */
+uint8_t *http_first(struct session *session, enum side side, uint32_t *len);
+/* The bytes in hand in one piece, moved together: all of them, or as many as there is memory for. */
 uint8_t *http_gather(struct session *session, enum side side, uint32_t *len);
 /* Take a head of that many bytes out of the queue; its slice is held by the exchange. */
 void http_take_head(struct session *session, enum side side, uint32_t bytes);

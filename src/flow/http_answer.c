@@ -60,16 +60,19 @@ static void begin(struct session *session, uint32_t status)
 {
 	struct exchange *exchange = session->exchange;
 
-	exchange_drop_head(session);
+	if (!session->dropping) /* else a send still reads it: it goes with the exchange */
+		exchange_drop_head(session);
 	http_parts_clear(&exchange->parts);
 	exchange->status = (uint16_t)status;
 	exchange->own = true;
 	exchange->answered = true;
 	exchange->parts_side = SIDE_SERVER;
 	exchange->parts_sent = 0;
-	exchange->ways[SIDE_SERVER] = (struct exchange_way){ .phase = WAY_DONE };
+	exchange_way_reset(&exchange->ways[SIDE_SERVER]);
+	exchange->ways[SIDE_SERVER].phase = WAY_DONE;
 	if (!request_is_whole(exchange) || session->flow->draining ||
-	    session->last_reason != CLOSE_NONE)
+	    session->last_reason != CLOSE_NONE ||
+	    session->relays[SIDE_CLIENT].state == RELAY_BROKEN)
 		exchange->persistent = false;
 	count(session->flow, status);
 	if (session->state != SESSION_ANSWER)
@@ -79,9 +82,10 @@ static void begin(struct session *session, uint32_t status)
 	relay_mark(&session->relays[SIDE_SERVER]);
 }
 
-/* Head and body; both stay where they are until they are sent, text is copied. */
-static bool put(struct exchange *exchange, const char *type, const char *lines, const void *body,
-		uint32_t len, bool copy)
+/* Head and body; both stay where they are until they are sent, text is copied. `edits`, which may be
+ * NULL, adds lines of any length. */
+static bool put(struct exchange *exchange, const char *type, const char *lines,
+		const struct http_edits *edits, const void *body, uint32_t len, bool copy)
 {
 	const char *connection = !exchange->persistent ? "close" :
 				 exchange->minor == 0  ? "keep-alive" :
@@ -90,7 +94,10 @@ static bool put(struct exchange *exchange, const char *type, const char *lines, 
 	uint32_t bytes = http_answer_head(head, sizeof(head), exchange->status, type, len, lines,
 					  connection);
 
-	if (bytes == 0 || !http_parts_copy(&exchange->parts, head, bytes))
+	if (bytes == 0 || !http_parts_copy(&exchange->parts, head, bytes - 2) ||
+	    (edits != NULL &&
+	     !http_parts_span(&exchange->parts, edits->added, edits->added_len)) ||
+	    !http_parts_copy(&exchange->parts, head + bytes - 2, 2))
 		return false;
 	if (exchange->method == HTTP_METHOD_HEAD || len == 0)
 		return true;
@@ -122,18 +129,22 @@ enum http_step http_answer(struct session *session, uint32_t status, const char 
 	if (session->last_reason == CLOSE_NONE)
 		session->last_reason = (uint8_t)reason;
 	begin(session, status);
-	if (page != NULL && put(session->exchange, page->type, NULL, page->body, page->len, false))
+	if (page != NULL && put(session->exchange, page->type, NULL, NULL, page->body, page->len,
+				false))
 		return STEP_ON;
 	http_parts_clear(&session->exchange->parts);
 	len = snprintf(text, sizeof(text), "%u %s%s%s\n", status, http_reason(status),
 		       detail != NULL ? ": " : "", detail != NULL ? detail : "");
-	if (!put(session->exchange, "text/plain", NULL, text,
+	if (!put(session->exchange, "text/plain", NULL, NULL, text,
 		 (uint32_t)len < sizeof(text) ? (uint32_t)len : sizeof(text) - 1, true))
 		unreachable();
 	return STEP_ON;
 }
 
 /* --- routes ----------------------------------------------------------------------------------- */
+
+/* The lines around that of a redirect, in the scratch: status, length, connection. */
+#define REDIRECT_REST 96u
 
 /* The location of a redirect, as a "Location" line. */
 static bool location_line(const struct session *session, const uint8_t *base, char *line,
@@ -184,30 +195,21 @@ static bool sets_type(const struct http_edits *edits)
 enum http_step http_answer_route(struct session *session, const uint8_t *base)
 {
 	const struct conf_route *route = session->exchange->route;
-	const char *added = route->response_edits.added;
-	char lines[HTTP_SCRATCH_MAX] = "";
-	size_t used = 0;
+	char line[HTTP_SCRATCH_MAX - REDIRECT_REST];
 	bool redirect = route->action == ACTION_REDIRECT;
 	const char *type = redirect || route->text == NULL || sets_type(&route->response_edits) ?
 				   NULL :
 				   "text/plain";
 
-	if (redirect) {
-		if (!location_line(session, base, lines, sizeof(lines)))
-			return http_answer(session, 414, "the redirect would be too long",
-					   CLOSE_NONE);
-		used = strlen(lines);
-	}
-	if (added != NULL && used + route->response_edits.added_len < sizeof(lines)) {
-		memcpy(lines + used, added, route->response_edits.added_len);
-		lines[used + route->response_edits.added_len] = '\0';
-	}
+	if (redirect && !location_line(session, base, line, sizeof(line)))
+		return http_answer(session, 414, "the redirect would be too long", CLOSE_NONE);
 	/* The head is not needed any more; a body that follows it is not taken. */
-	(void)http_body_pass(session, SIDE_CLIENT);
+	if (http_body_pass(session, SIDE_CLIENT) == STEP_GONE)
+		return STEP_GONE;
 	if (session->state != SESSION_HEAD)
 		return STEP_ON;
 	begin(session, route->status);
-	if (put(session->exchange, type, lines[0] != '\0' ? lines : NULL,
+	if (put(session->exchange, type, redirect ? line : NULL, &route->response_edits,
 		redirect ? NULL : route->text,
 		redirect || route->text == NULL ? 0 : (uint32_t)strlen(route->text), false))
 		return STEP_ON;

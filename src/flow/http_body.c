@@ -113,6 +113,8 @@ enum http_step http_body_pass(struct session *session, enum side side)
 	}
 	if (step == STEP_GONE)
 		return step;
+	/* Slices in which there was nothing but framing. */
+	relay_dequeue(session->flow, relay, 0);
 	if (way->bytes != before)
 		relay_mark(relay);
 	if (way->phase == WAY_BODY && relay->state != RELAY_OPEN && relay->state != RELAY_BROKEN)
@@ -174,6 +176,16 @@ static void move_to_front(struct flow *flow, struct slice *slice)
 
 	memmove(memory - slice->start, memory, slice->len);
 	slice->start = 0;
+}
+
+uint8_t *http_first(struct session *session, enum side side, uint32_t *len)
+{
+	struct relay *relay = &session->relays[side];
+	struct slice *first = slices_at(&session->flow->slices, relay->oldest);
+
+	assert(relay->held_back > 0 && relay->held_back == relay->queued_bytes);
+	*len = first->len;
+	return bytes_of(session->flow, first);
 }
 
 uint8_t *http_gather(struct session *session, enum side side, uint32_t *len)

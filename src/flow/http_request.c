@@ -111,6 +111,8 @@ static void note_request(struct session *session, const struct http_head *head, 
 		note_text(exchange, base, head->authority, &exchange->host_len);
 	}
 	http_body_begin(&exchange->ways[SIDE_CLIENT], head, false);
+	relay_expect(session->flow, &session->relays[SIDE_CLIENT],
+		     exchange->ways[SIDE_CLIENT].left);
 	session->body_mark_bytes = 0;
 	session->body_mark_ms = flow_now_ms(session->flow);
 	counter_add(&session->flow->stats.http_requests, 1);
@@ -254,23 +256,37 @@ static enum http_step route_it(struct session *session, struct http_head *head, 
 	return send_on(session, head, base);
 }
 
-enum http_step http_request_head(struct session *session)
+static enum http_progress parse_head(struct session *session, const uint8_t *base, uint32_t len)
 {
-	struct http_head *head = &session->flow->head;
 	const struct conf_listener *listener = session->acceptor->listener;
 	const struct http_limits limits = { .head_bytes = listener->max_head,
 					    .fields = listener->max_headers };
+
+	http_head_begin(&session->flow->head, HTTP_HEAD_REQUEST, &limits, NULL);
+	return http_head_feed(&session->flow->head, base, len);
+}
+
+enum http_step http_request_head(struct session *session)
+{
+	struct http_head *head = &session->flow->head;
+	enum http_progress progress;
 	uint32_t len;
 	uint8_t *base;
 
 	if (session->relays[SIDE_CLIENT].held_back == 0)
 		return no_head(session);
 	note_begin(session);
-	base = http_gather(session, SIDE_CLIENT, &len);
+	base = http_first(session, SIDE_CLIENT, &len);
+	if (session->head_seen > 0) /* the rest of one that was not complete */
+		base = http_gather(session, SIDE_CLIENT, &len);
 	if (len == session->head_seen || !is_worth_parsing(session, base, len))
 		return head_unfinished(session, len);
-	http_head_begin(head, HTTP_HEAD_REQUEST, &limits, NULL);
-	switch (http_head_feed(head, base, len)) {
+	progress = parse_head(session, base, len);
+	if (progress == HTTP_MORE && len < session->relays[SIDE_CLIENT].held_back) {
+		base = http_gather(session, SIDE_CLIENT, &len);
+		progress = parse_head(session, base, len);
+	}
+	switch (progress) {
 	case HTTP_MORE:
 		session->head_parsed = (uint16_t)len;
 		return head_unfinished(session, len);

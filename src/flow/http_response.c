@@ -21,7 +21,7 @@ static bool may_replay(const struct session *session)
 	const struct exchange *exchange = session->exchange;
 
 	return exchange_is_repeatable(exchange) && exchange->head_slice != SLICE_NONE &&
-	       !session->relays[SIDE_CLIENT].send.away;
+	       !session->relays[SIDE_CLIENT].send.away && !session->relays[SIDE_CLIENT].lost;
 }
 
 enum http_step http_server_failed(struct session *session, enum close_reason reason)
@@ -73,7 +73,8 @@ static bool edit(struct session *session, const struct http_head *head, uint8_t 
 	if (!interim && !head->tunnel) {
 		hop.plain = old && head->framing == HTTP_BODY_CHUNKED;
 		if (head->framing == HTTP_BODY_UNTIL_CLOSE || hop.plain ||
-		    exchange->ways[SIDE_CLIENT].phase != WAY_DONE || session->flow->draining)
+		    exchange->ways[SIDE_CLIENT].phase != WAY_DONE || session->flow->draining ||
+		    session->relays[SIDE_CLIENT].state == RELAY_BROKEN)
 			exchange->persistent = false;
 		hop.close = !exchange->persistent;
 		hop.keep_alive = old && exchange->persistent;
@@ -115,6 +116,7 @@ static enum http_step final(struct session *session, const struct http_head *hea
 		return STEP_ON;
 	}
 	http_body_begin(way, head, exchange->minor == 0 && head->framing == HTTP_BODY_CHUNKED);
+	relay_expect(session->flow, &session->relays[SIDE_SERVER], way->left);
 	return STEP_ON;
 }
 
@@ -132,14 +134,23 @@ static enum http_step interim(struct session *session, const struct http_head *h
 	return STEP_ON;
 }
 
-static enum http_step response_head(struct session *session)
+static enum http_progress parse_head(struct session *session, const uint8_t *base, uint32_t len)
 {
-	struct exchange *exchange = session->exchange;
-	struct http_head *head = &session->flow->head;
+	const struct exchange *exchange = session->exchange;
 	const struct http_limits limits = { .head_bytes = HTTP_RESPONSE_HEAD_MAX,
 					    .fields = HTTP_FIELDS_MAX };
 	const struct http_asked asked = { .method = exchange->method,
 					  .upgrade = exchange->upgrade };
+
+	http_head_begin(&session->flow->head, HTTP_HEAD_RESPONSE, &limits, &asked);
+	return http_head_feed(&session->flow->head, base, len);
+}
+
+static enum http_step response_head(struct session *session)
+{
+	struct exchange *exchange = session->exchange;
+	struct http_head *head = &session->flow->head;
+	enum http_progress progress;
 	uint32_t len;
 	uint8_t *base;
 
@@ -152,9 +163,13 @@ static enum http_step response_head(struct session *session)
 	    (exchange_parts_left(exchange, SIDE_CLIENT) > 0 &&
 	     session->relays[SIDE_CLIENT].state != RELAY_BROKEN))
 		return STEP_WAIT;
-	base = http_gather(session, SIDE_SERVER, &len);
-	http_head_begin(head, HTTP_HEAD_RESPONSE, &limits, &asked);
-	switch (http_head_feed(head, base, len)) {
+	base = http_first(session, SIDE_SERVER, &len);
+	progress = parse_head(session, base, len);
+	if (progress == HTTP_MORE && len < session->relays[SIDE_SERVER].held_back) {
+		base = http_gather(session, SIDE_SERVER, &len);
+		progress = parse_head(session, base, len);
+	}
+	switch (progress) {
 	case HTTP_MORE:
 		if (len < session->relays[SIDE_SERVER].held_back || len >= session->flow->window)
 			return bad_response(session, "the head is too large");

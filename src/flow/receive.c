@@ -16,6 +16,7 @@
  * recognised soon. */
 #define INTERACTIVE_CREDIT (64u * 1024)
 #define STREAK_TO_STREAM 4
+#define EXPECT_TO_STREAM 2u /* small slices */
 
 static void learn(struct flow *flow, struct relay *relay, uint32_t bytes)
 {
@@ -42,6 +43,16 @@ static void learn(struct flow *flow, struct relay *relay, uint32_t bytes)
 	}
 }
 
+void relay_expect(struct flow *flow, struct relay *relay, uint64_t bytes)
+{
+	if (relay->streaming || bytes < (uint64_t)flow->slices.small_bytes * EXPECT_TO_STREAM)
+		return;
+	relay->streaming = true;
+	relay->streamed_bytes = 0;
+	relay->full_streak = 0;
+	counter_add(&flow->stats.streams, 1);
+}
+
 void relay_count_in(struct session *session, struct relay *relay, uint32_t bytes)
 {
 	struct flow_stats *stats = &session->flow->stats;
@@ -60,6 +71,7 @@ static void received(struct session *session, struct relay *relay, uint32_t slic
 	relay_count_in(session, relay, bytes);
 	if (relay->state != RELAY_OPEN) { /* BROKEN: nobody will take it */
 		slices_give(&flow->slices, slice);
+		relay->lost = true;
 		return;
 	}
 	relay_enqueue(flow, relay, slice);
@@ -81,6 +93,8 @@ static void source_ended(struct session *session, struct relay *relay)
 static void starve(struct flow *flow, struct relay *relay)
 {
 	counter_add(&flow->stats.starvations, 1);
+	if (relay->side == SIDE_SERVER) /* an answer is there: its request is not sent again */
+		exchange_request_out(session_of_relay(relay));
 	slices_wanted(&flow->slices, relay->source->recv_class);
 	if (!list_linked(&relay->starved)) {
 		list_push(&flow->starved, &relay->starved);
@@ -188,11 +202,13 @@ void on_recv(struct op *op, int result, uint32_t flags)
 		server_conn_heard(container_of(wire, struct server_conn, wire));
 }
 
-/* Room in the window, 0 when the next receive must wait. */
+/* Room in the window, 0 when the next receive must wait. One slice alone is never too much: it may
+ * be a large one that was taken for a head. */
 static uint32_t room(const struct flow *flow, const struct relay *relay)
 {
-	if (relay->queued_bytes >= flow->window || relay->slices_count >= flow->window_slices ||
-	    relay->held_bytes >= 2 * flow->window)
+	if (relay->queued_bytes >= flow->window ||
+	    (relay->slices_count > 1 && (relay->slices_count >= flow->window_slices ||
+					 relay->held_bytes >= 2 * flow->window)))
 		return 0;
 	return flow->window - relay->queued_bytes;
 }
@@ -267,8 +283,8 @@ void relay_watch(struct relay *relay)
 {
 	struct session *session = session_of_relay(relay);
 
-	if (session->state != SESSION_RELAY || relay->state != RELAY_OPEN ||
-	    relay_receiving(relay) || !relay->send.away || list_linked(&relay->starved))
+	if (session->state != SESSION_RELAY || relay->source == NULL ||
+	    relay->state != RELAY_OPEN || relay_receiving(relay) || !relay->send.away || list_linked(&relay->starved))
 		return;
 	relay->source->watching = true;
 	ring_watch(session->flow->ring, &relay->source->recv, relay->source->fd);

@@ -163,8 +163,6 @@ void relay_restart(struct relay *relay)
 	assert(!relay->send.away && relay->queued_bytes == 0 && relay->pipe == NULL);
 	relay->state = RELAY_OPEN;
 	relay->in_doubt = false;
-	relay->streaming = false;
-	relay->full_streak = 0;
 }
 
 uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MAX])
@@ -179,13 +177,15 @@ uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MA
 	assert(relay->sending_bytes == 0);
 	if (exchange != NULL && exchange_parts_left(exchange, relay->side) > 0)
 		count = exchange_add_parts(exchange, parts, count);
-	for (index = relay->oldest; left > 0 && count < RING_VECTOR_MAX; count++) {
+	for (index = relay->oldest; left > 0 && count < RING_VECTOR_MAX;
+	     index = slices_at(slices, index)->next) {
 		const struct slice *slice = slices_at(slices, index);
 
+		if (slice->len == 0) /* there was nothing but framing in it */
+			continue;
 		parts[count].iov_base = slices_memory(slices, index) + slice->start;
 		parts[count].iov_len = least(slice->len, left);
-		left -= (uint32_t)parts[count].iov_len;
-		index = slice->next;
+		left -= (uint32_t)parts[count++].iov_len;
 	}
 	if (left == 0 && exchange != NULL && exchange_tail_left(exchange, relay->side) > 0 &&
 	    count + EXCHANGE_TAIL_PARTS <= RING_VECTOR_MAX)
@@ -292,7 +292,8 @@ void relay_check(struct relay *relay)
 	assert(count == relay->slices_count);
 	assert(held == relay->held_bytes);
 	assert(relay->held_back <= relay->queued_bytes);
-	assert(relay->sending_bytes <= relay_ready_bytes(relay) || relay->state == RELAY_BROKEN);
+	assert(relay->sending_bytes <= relay_ready_bytes(relay) || relay->state == RELAY_BROKEN ||
+	       session->dropping || session->conn == NULL);
 	assert(relay->send.away || relay->sending_bytes == 0);
 	assert(!(list_linked(&relay->starved) && relay_receiving(relay)));
 	if (relay->state == RELAY_FINISHED || relay->state == RELAY_BROKEN)

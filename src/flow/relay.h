@@ -88,6 +88,7 @@ struct relay {
 	bool sending_zero_copy; /* the send that is away is */
 	bool copy_only;         /* the target cannot be sent to without copying */
 	bool in_doubt; /* the last send was cut short: is the target gone? The next one tells */
+	bool lost;     /* bytes were dropped for want of a target (http: of the next request too) */
 };
 
 struct session;
@@ -124,6 +125,8 @@ void relay_dequeue(struct flow *flow, struct relay *relay, uint32_t bytes);
 /* What could be sent now: bytes, and at most how many parts. */
 uint32_t relay_ready_bytes(const struct relay *relay);
 uint32_t relay_ready_parts(const struct relay *relay);
+/* So many bytes are known to come: worth large slices from the beginning? */
+void relay_expect(struct flow *flow, struct relay *relay, uint64_t bytes);
 /* For the next exchange, over another connection. */
 void relay_restart(struct relay *relay);
 /* Receive what there is room for. */

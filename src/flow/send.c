@@ -54,6 +54,7 @@ void relay_send_queue(struct session *session, struct relay *relay)
 void relay_target_failed(struct relay *relay)
 {
 	relay->in_doubt = false;
+	relay->lost = relay->lost || relay->held_back > 0;
 	relay_drop_queue(relay);
 	if (relay->state != RELAY_BROKEN)
 		relay_move(relay, RELAY_BROKEN);
@@ -85,6 +86,12 @@ static void sent(struct session *session, struct relay *relay, int result)
 	uint32_t slices_before = relay->slices_count;
 
 	relay->sending_bytes = 0;
+	/* Its server was given up, or never reached: what was sent is not what would be now. */
+	if (relay->side == SIDE_CLIENT && session->state != SESSION_CONNECT &&
+	    (session->dropping || session->conn == NULL)) {
+		relay->in_doubt = false;
+		return;
+	}
 	if (relay->sending_zero_copy && cannot_zero_copy(result)) {
 		relay->copy_only = true; /* sent again by the flush, with a copy */
 		return;
@@ -107,6 +114,8 @@ static void sent(struct session *session, struct relay *relay, int result)
 
 	relay_sent(flow, relay, (uint32_t)result);
 	session->active_ms[relay_target(relay)] = flow_now_ms(flow);
+	if (session->http) /* while its answer waits for the client, the server's time stands still */
+		session->active_ms[SIDE_SERVER] = flow_now_ms(flow);
 	counter_add(&flow->stats.sends, 1);
 	counter_add(&flow->stats.send_slices, slices_before - relay->slices_count);
 }

@@ -82,6 +82,7 @@ struct session {
 	uint8_t state;
 	uint8_t reason;
 	uint8_t last_reason; /* http: why it will close when the answer is out; 0: it will not */
+	uint8_t gave_up;     /* why no further server is tried; 0: they are */
 	int8_t first_end;    /* the side that finished first, or -1 */
 	bool http;           /* requests and responses, not (or not any more) plain bytes */
 	bool client_known;

@@ -34,7 +34,7 @@ enum slice_state { SLICE_FREE, SLICE_OFFERED, SLICE_HELD };
 
 #define OFFER_SMALL_MIN 16u
 #define OFFER_SMALL_MAX 512u
-#define OFFER_LARGE_MAX 8u
+#define OFFER_LARGE_MAX 32u
 
 struct slice {
 	uint32_t next;  /* in a free list, or in a relay's queue */

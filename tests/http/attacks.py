@@ -72,7 +72,8 @@ def attack(only):
             except harness.Failure as failure:
                 problem = str(failure)
             if origin.errors:
-                problem = f"malformed at the server: {origin.errors.pop()}"
+                problem = f"malformed at the server: {origin.errors[0][:200]}"
+                origin.errors.clear()
             if problem:
                 wrong.append(f"{row[0]}: {problem}")
         for r in origin.requests:

@@ -243,9 +243,9 @@ def test_a_client_that_leaves_while_he_waits():
     with HttpOrigin(script) as origin, http_sluice([origin]) as sluice:
         for how in (harness.reset, socket.socket.close):
             client = Client(sluice)
-            client.send(request("GET", "/slow"))
             count = len(origin.requests)
-            wait_until(lambda c=count: len(origin.requests) >= max(c, 1), "no request")
+            client.send(request("GET", "/slow"))
+            origin.wait_requests(count + 1)
             how(client.s)
             for i in range(3):
                 http_peers.canary(sluice, origin, f"left-{i}")

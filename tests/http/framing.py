@@ -5,8 +5,8 @@ import threading
 import time
 
 import http_peers
-from http_peers import (HOP_BY_HOP, Client, HttpOrigin, chunks, head_of, http_sluice, lower, one_answer,
-                        reply, request, route, upstream)
+from http_peers import (HOP_BY_HOP, Client, HttpOrigin, chunks, head_of, http_sluice, lower,
+                        one_answer, reply, request, route, upstream)
 import harness
 from harness import check, equal
 
@@ -255,8 +255,8 @@ def test_trailers_down():
     answer = answered(head_of("HTTP/1.1 200 OK", "Transfer-Encoding: chunked",
                               "Trailer: X-Sum") + chunks(b"body", trailers=["X-Sum: 123"]),
                       request("GET", "/", "TE: trailers", "Connection: TE"))
-    equal((answer.body, answer.all("x-sum"), lower(answer.trailers)), (b"body", [], [("x-sum", "123")]),
-          "the answer with a trailer")
+    equal((answer.body, answer.all("x-sum"), lower(answer.trailers)),
+          (b"body", [], [("x-sum", "123")]), "the answer with a trailer")
 
 
 def until_close(body, *fields, version="HTTP/1.1"):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Peers of the HTTP tests: a scripted origin that records, a raw client, and a strict parser.
 
-Nothing here is lenient: what the parser does not take is a defect of whoever sent it, so a test that
-only looks at an answer has checked its framing as well. An origin that got a malformed request
+Nothing here is lenient: what the parser does not take is a defect of whoever sent it, so a test
+that only looks at an answer has checked its framing as well. An origin that got a malformed request
 fails the test that used it. Every read has a limit in time.
 """
 

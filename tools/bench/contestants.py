@@ -131,6 +131,8 @@ def sluice_config(job):
         if job.mode == "http":
             lines.append("mode = http")
         lines += [f"[upstream {service}]", f"server = {HOST}:{origin}"]
+        if job.mode == "http":
+            lines.append(f"pool_max = {job.sessions}")
     return "\n".join(lines) + "\n"
 
 
