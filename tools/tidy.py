@@ -91,7 +91,8 @@ MAY_ALLOCATE = (
     "src/base/", "include/base/",   # slabs and the region
     "src/conf/",                    # a snapshot is built before it is used
     "src/app/",                     # start-up and reload
-    "src/http/router.c",            # made with the snapshot
+    "src/http/router.c", "src/net/access_list.c",  # made with the snapshot
+    "src/net/source_limits.c",      # a table of fixed size, made at start
     "src/ring/ring.c",              # ring_open()
     "src/upstream/upstream.c",      # per-worker copies, made with the worker
     "src/flow/flow.c", "src/flow/slices.c", "src/flow/accept.c",  # the same

@@ -26,6 +26,7 @@
 
 #include "base/log.h"
 #include "http/edit.h"
+#include "net/access_list.h"
 #include "net/addr.h"
 #include "net/cidr.h"
 
@@ -36,6 +37,18 @@ enum conf_zero_copy { ZERO_COPY_AUTO, ZERO_COPY_ON, ZERO_COPY_OFF };
 enum conf_mode { MODE_TCP, MODE_HTTP };
 enum conf_access_format { ACCESS_TEXT, ACCESS_JSON };
 enum conf_pool { POOL_CLIENT, POOL_WORKER, POOL_SHARED, POOL_OFF };
+/* The bits of enum proxy_header_version. */
+enum conf_proxy_protocol { PROXY_OFF, PROXY_V1, PROXY_V2, PROXY_ANY };
+enum conf_send_proxy { SEND_PROXY_OFF, SEND_PROXY_V1, SEND_PROXY_V2 };
+enum conf_balance {
+	BALANCE_ROUND_ROBIN,
+	BALANCE_LEAST_SESSIONS,
+	BALANCE_RANDOM_TWO,
+	BALANCE_SOURCE_HASH,
+	BALANCE_MAGLEV,
+};
+enum conf_health { PROBE_OFF, PROBE_TCP, PROBE_HTTP };
+enum conf_on_down { ON_DOWN_KEEP, ON_DOWN_CLOSE };
 enum conf_action { ACTION_UPSTREAM, ACTION_RESPOND, ACTION_REDIRECT };
 enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
 
@@ -47,6 +60,7 @@ enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
 #define CONF_FILE_MAX (1u << 20)
 #define CONF_BINDS_MAX 1024   /* over all listeners */
 #define CONF_SERVERS_MAX 1024 /* per upstream */
+#define CONF_SOURCES_MAX 64   /* per upstream */
 #define CONF_PAGES_MAX 64     /* per listener */
 #define CONF_PAGE_MAX 65536u  /* bytes of one */
 #define CONF_WEIGHT_MAX 1000  /* of a target */
@@ -102,6 +116,16 @@ struct conf_listener {
 	uint64_t client_timeout_ns;
 	uint64_t fin_timeout_ns;
 
+	/* Who may come, and how often. A client is known by the address in its PROXY header, or by
+	 * that of its socket where none is expected or the header names none. */
+	uint8_t proxy_protocol;     /* enum conf_proxy_protocol */
+	struct cidr *proxy_from;    /* peers that may send the header; the others are closed */
+	uint32_t proxy_from_count;  /* 0: all may */
+	struct access_list *access; /* NULL: everybody */
+	uint32_t source_sessions;   /* of one source at one time; 0: no limit */
+	uint32_t source_rate;       /* new ones of one source per second; 0: no limit */
+	uint32_t source_burst;      /* at once; 0: as many as source_rate, in the file "rate" */
+
 	/* MODE_HTTP; with MODE_TCP these have their defaults, and router is NULL. */
 	uint64_t head_timeout_ns;
 	uint64_t keepalive_timeout_ns;
@@ -122,7 +146,15 @@ struct conf_server {
 	char name[ADDR_TEXT_MAX]; /* the address's text as in the file, unless name=X was given */
 	struct addr addr;         /* conf_load() has looked host names up: never ADDR_NAME */
 	uint32_t weight;          /* 0 (drained) .. 256 */
+	uint32_t max_sessions;    /* over all workers; 0: no limit */
+	bool is_backup;
 	int line;
+};
+
+/* Statuses of a response, both inclusive, within 100 .. 599. */
+struct conf_statuses {
+	uint32_t first;
+	uint32_t last;
 };
 
 struct conf_upstream {
@@ -137,6 +169,28 @@ struct conf_upstream {
 	enum conf_pool pool;
 	uint64_t pool_idle_ns;
 	uint32_t pool_max; /* idle connections per server and set */
+	enum conf_balance balance;
+	enum conf_health health;
+	uint64_t health_interval_ns;
+	uint64_t health_timeout_ns;
+	uint32_t health_rise;
+	uint32_t health_fall;
+	char *health_path; /* a request target in origin form */
+	char *health_host; /* NULL: the server's address */
+	struct conf_statuses health_status;
+	uint32_t health_port; /* 0: the server's */
+	uint32_t eject_after; /* failures in a row; 0: never */
+	uint64_t eject_time_ns;
+	uint64_t slow_start_ns;
+	enum conf_on_down on_down;
+	uint32_t queue; /* sessions that wait for a place; 0: none */
+	uint64_t queue_timeout_ns;
+	uint32_t retry_budget; /* percent of the requests */
+	enum conf_send_proxy send_proxy;
+	struct addr *sources; /* INET or INET6 with port 0: local addresses to dial from, those of
+			       * the server's family in turn; of a family without one the kernel
+			       * chooses */
+	uint32_t sources_count;
 };
 
 struct conf_target {

@@ -160,6 +160,11 @@ void ring_socket_finish(struct ring *ring, int fd);
 void ring_socket_stop(struct ring *ring, int fd);
 /* Abort: the peer sees a reset (TCP); every request on it completes. */
 void ring_socket_abort(struct ring *ring, int fd);
+/* Dial from this address; the port is chosen when the destination is known. Returns 0 or a negative
+ * errno. */
+int ring_socket_bind(struct ring *ring, int fd, const struct sockaddr *address, socklen_t len);
+/* The address of our end. Returns 0 or a negative errno. */
+int ring_socket_local(struct ring *ring, int fd, struct sockaddr_storage *local, socklen_t *len);
 /* The address of the peer. Returns 0 or a negative errno. */
 int ring_socket_peer(struct ring *ring, int fd, struct sockaddr_storage *peer, socklen_t *len);
 /* Is there anything to be received now? -EAGAIN: nothing, the connection is as it was. 1: bytes, 0:

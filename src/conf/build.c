@@ -14,10 +14,12 @@
 #include <string.h>
 
 #include "base/nearest.h"
-#include "http/router.h"
 #include "build.h"
+#include "edits.h"
 #include "errors.h"
+#include "http/router.h"
 #include "pages.h"
+#include "peers.h"
 #include "routes.h"
 #include "text.h"
 #include "values.h"
@@ -137,11 +139,13 @@ static void server_option_unknown(const char *option, int line, struct conf_erro
 				CONF_QUOTE, option, meant);
 	else
 		conf_errors_add(errors, line,
-				"unknown option \"%.*s\" of server; there are weight=N and name=X",
+				"unknown option \"%.*s\" of server; there are weight=N, "
+				"max_sessions=N, backup and name=X",
 				CONF_QUOTE, option);
 }
 
-/* One `name=value` behind the address. Returns false when what follows means nothing either. */
+/* One `name=value`, or a flag, behind the address. Returns false when what follows means nothing
+ * either. */
 static bool server_option(struct conf_server *server, char *option, bool given[KEYS_MAX],
 			  struct conf_errors *errors)
 {
@@ -155,7 +159,12 @@ static bool server_option(struct conf_server *server, char *option, bool given[K
 		server_option_unknown(option, server->line, errors);
 		return true;
 	}
-	if (!equals || equals[1] == '\0') {
+	if (key->type == KEY_FLAG && equals) {
+		conf_errors_add(errors, server->line,
+				"option %s of server has no value: write it alone", key->name);
+		return true;
+	}
+	if (key->type != KEY_FLAG && (!equals || equals[1] == '\0')) {
 		conf_errors_add(errors, server->line,
 				"option %s of server has no value: write %s=VALUE, without blanks",
 				key->name, key->name);
@@ -165,11 +174,12 @@ static bool server_option(struct conf_server *server, char *option, bool given[K
 		conf_errors_add(errors, server->line, "option %s of server may be given once",
 				key->name);
 	given[key_index(key)] = true;
-	value_set(key, equals + 1, server->line, server, errors);
+	value_set(key, equals ? equals + 1 : option, server->line, server, errors);
 	return true;
 }
 
-/* `address [option=value]..`; cuts the text up. Returns false when the address is no good. */
+/* `address [option=value]..`, or a flag for an option; cuts the text up. Returns false when the
+ * address is no good. */
 static bool server_parse(struct conf_server *server, char *text, struct conf_errors *errors)
 {
 	bool given[KEYS_MAX] = { false };
@@ -237,6 +247,15 @@ static void build_entry(struct conf *conf, const struct entry *entry, void *targ
 	case KEY_PAGE:
 		pages_add(target, entry, errors);
 		return;
+	case KEY_CIDRS:
+		return; /* all of a section at once: peers_set_clients() */
+	case KEY_AUTHORITY:
+		edits_set_health_host(&((struct conf_upstream *)target)->health_host, entry,
+				      errors);
+		return;
+	case KEY_SOURCE:
+		peers_add_source(target, entry, errors);
+		return;
 	default:
 		value_set(entry->key, entry->value, entry->line, target, errors);
 		return;
@@ -282,6 +301,8 @@ static bool build_section(struct conf *conf, const struct document *document,
 		assert(entry->key->section == section->kind);
 		build_entry(conf, entry, target, errors);
 	}
+	if (section->kind == SECTION_LISTENER)
+		peers_set_clients(target, document, section, errors);
 	section->is_faulty = errors->count + errors->dropped > before;
 	return true;
 }
@@ -327,8 +348,7 @@ static bool build_outline(struct conf *conf, const struct document *document,
 	return true;
 }
 
-static bool build_sections(struct conf *conf, struct document *document,
-			   struct conf_errors *errors)
+static bool build_sections(struct conf *conf, struct document *document, struct conf_errors *errors)
 {
 	struct conf_listener *listener = conf->listeners;
 	struct conf_upstream *upstream = conf->upstreams;
@@ -385,10 +405,16 @@ void build_destroy(struct conf *conf)
 		free(conf->listeners[i].access_log);
 		free(conf->listeners[i].upgrade_protocols);
 		pages_free(&conf->listeners[i]);
+		free(conf->listeners[i].proxy_from);
+		access_list_close(conf->listeners[i].access);
 		http_router_close(conf->listeners[i].router);
 	}
-	for (uint32_t i = 0; i < conf->upstreams_count; i++)
+	for (uint32_t i = 0; i < conf->upstreams_count; i++) {
 		free(conf->upstreams[i].servers);
+		free(conf->upstreams[i].sources);
+		free(conf->upstreams[i].health_path);
+		free(conf->upstreams[i].health_host);
+	}
 	for (uint32_t i = 0; conf->routes && i < conf->routes_count; i++)
 		routes_free(&conf->routes[i]);
 	free(conf->routes);

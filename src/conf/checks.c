@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "checks.h"
 #include "errors.h"
+#include "peers.h"
 #include "routes.h"
 
 /* The line of a key of [proxy], or 0 when it has its default. */
@@ -174,8 +175,7 @@ static void check_workers_share(const struct conf_proxy *proxy, const struct doc
 				"buffer_memory (%s) is too small: %u workers with %d slices of "
 				"this buffer_size each need at least %s",
 				units_format_size(memory, proxy->buffer_memory), workers,
-				CONF_SLICES_PER_WORKER_MIN,
-				units_format_size(least, needed));
+				CONF_SLICES_PER_WORKER_MIN, units_format_size(least, needed));
 	}
 	if (proxy->max_sessions < workers)
 		conf_errors_add(errors, later_line(document, "max_sessions", "workers"),
@@ -263,10 +263,32 @@ static void check_server_names(const struct conf_upstream *upstream, struct conf
 	}
 }
 
+/* A unix socket has no port beside its own. */
+static void check_health_port(const struct document *document, const struct section *section,
+			      const struct conf_upstream *upstream, struct conf_errors *errors)
+{
+	const struct entry *entry = document_find(document, section, "health_port");
+
+	for (uint32_t i = 0; i < upstream->servers_count && upstream->health_port > 0; i++) {
+		const struct conf_server *server = &upstream->servers[i];
+
+		if (server->addr.kind != ADDR_UNIX)
+			continue;
+		assert(entry);
+		conf_errors_add(
+			errors, entry->line,
+			"health_port = %u: server \"%s\" in line %d is a unix socket, which "
+			"has no port",
+			upstream->health_port, server->name, server->line);
+		return;
+	}
+}
+
 static void check_sections(const struct conf *conf, const struct document *document,
 			   struct conf_errors *errors)
 {
 	const struct conf_listener *listener = conf->listeners;
+	const struct conf_upstream *upstream = conf->upstreams;
 	const struct conf_route *route = conf->routes;
 	bool modes_known = checks_modes_known(document);
 
@@ -276,9 +298,14 @@ static void check_sections(const struct conf *conf, const struct document *docum
 		check_required(document, section, errors);
 		if (section->kind == SECTION_ROUTE)
 			routes_check(document, section, route++, errors);
+		if (section->kind == SECTION_UPSTREAM) {
+			check_health_port(document, section, upstream, errors);
+			peers_check_upstream(conf, document, section, upstream++, errors);
+		}
 		if (section->kind != SECTION_LISTENER)
 			continue;
 		check_listener_limit(conf, document, section, listener, errors);
+		peers_check_listener(document, section, listener, errors);
 		if (modes_known && listener->mode == MODE_TCP)
 			check_tcp(document, section, errors);
 		if (modes_known && listener->mode == MODE_HTTP)
@@ -286,6 +313,7 @@ static void check_sections(const struct conf *conf, const struct document *docum
 		listener++;
 	}
 	assert(route == conf->routes + conf->routes_count);
+	assert(upstream == conf->upstreams + conf->upstreams_count);
 	assert(listener == conf->listeners + conf->listeners_count);
 }
 

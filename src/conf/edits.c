@@ -14,6 +14,7 @@
 #include "base/nearest.h"
 #include "build.h"
 #include "errors.h"
+#include "peers.h"
 #include "places.h"
 #include "text.h"
 
@@ -215,12 +216,35 @@ static const char *authority_fault(char *authority)
 	return fault;
 }
 
+/* A copy of the entry's host or host:port; NULL after an error was added. */
+static char *authority_copy(const struct entry *entry, const struct key_words *words,
+			    struct conf_errors *errors)
+{
+	const char *fault = authority_fault(entry->value);
+	const char *meant = strpbrk(entry->value, ".:") ?
+				    NULL :
+				    nearest_word(entry->value, words->words, words->count);
+	char *copy = NULL;
+
+	if (meant) {
+		conf_errors_add(errors, entry->line,
+				"%s = %.*s: did you mean \"%s\"? (a host of that name is written "
+				"with its port)",
+				entry->key->name, CONF_QUOTE, entry->value, meant);
+	} else if (fault) {
+		complain(entry, fault, errors);
+	} else {
+		copy = strdup(entry->value);
+		if (!copy)
+			conf_errors_add_memory(errors);
+	}
+	return copy;
+}
+
 void edits_set_host(struct conf_route *route, const struct entry *entry, struct conf_errors *errors)
 {
 	struct http_edits *edits = &route->request_edits;
 	struct key_words words;
-	const char *fault;
-	char *copy;
 
 	key_words_split(&words, entry->key);
 	assert(words.count == 2);
@@ -233,53 +257,27 @@ void edits_set_host(struct conf_route *route, const struct entry *entry, struct 
 		edits->host_header = HTTP_HOST_SERVER;
 		return;
 	}
-	fault = authority_fault(entry->value);
-	if (!strpbrk(entry->value, ".:")) {
-		const char *meant = nearest_word(entry->value, words.words, words.count);
+	edits->host = authority_copy(entry, &words, errors);
+	if (edits->host)
+		edits->host_header = HTTP_HOST_VALUE;
+}
 
-		if (meant) {
-			conf_errors_add(errors, entry->line,
-					"host_header = %.*s: did you mean \"%s\"? (a host of that "
-					"name is written with its port)",
-					CONF_QUOTE, entry->value, meant);
-			return;
-		}
-	}
-	if (fault) {
-		complain(entry, fault, errors);
-		return;
-	}
-	copy = strdup(entry->value);
-	if (!copy) {
-		conf_errors_add_memory(errors);
-		return;
-	}
-	edits->host = copy;
-	edits->host_header = HTTP_HOST_VALUE;
+void edits_set_health_host(char **host, const struct entry *entry, struct conf_errors *errors)
+{
+	struct key_words words;
+
+	key_words_split(&words, entry->key);
+	assert(words.count == 1);
+	free(*host);
+	*host = NULL;
+	if (strcmp(entry->value, words.words[0]))
+		*host = authority_copy(entry, &words, errors);
 }
 
 void edits_add_trusted(struct conf_route *route, const struct entry *entry,
 		       struct conf_errors *errors)
 {
-	char *rest = entry->value;
-	const char *reason = "";
-	char *item;
-
-	while ((item = text_take_item(&rest, ','))) {
-		struct cidr *grown;
-		struct cidr cidr;
-
-		if (!cidr_parse(&cidr, item, &reason)) {
-			conf_errors_add(errors, entry->line, "trusted = %.*s: %s", CONF_QUOTE, item,
-					reason);
-			continue;
-		}
-		grown = build_grow(route->trusted, route->trusted_count, sizeof(*grown), errors);
-		if (!grown)
-			return;
-		route->trusted = grown;
-		grown[route->trusted_count++] = cidr;
-	}
+	peers_add_blocks(&route->trusted, &route->trusted_count, entry, errors);
 }
 
 void edits_free(struct http_edits *edits)

@@ -26,6 +26,8 @@ void edits_set_prefix(struct conf_route *route, const struct entry *entry,
 		      struct conf_errors *errors);
 void edits_set_host(struct conf_route *route, const struct entry *entry,
 		    struct conf_errors *errors);
+/* What a check sends as Host: *host is NULL, or the caller's. */
+void edits_set_health_host(char **host, const struct entry *entry, struct conf_errors *errors);
 /* Cuts the value up. */
 void edits_add_trusted(struct conf_route *route, const struct entry *entry,
 		       struct conf_errors *errors);

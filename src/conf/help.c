@@ -28,12 +28,15 @@ static const char *const type_names[KEY_TYPE_COUNT] = {
 	[KEY_CPUS] = "list of CPUs as 0-3,6, or",
 	[KEY_LOG] = "path with a slash in it, or",
 	[KEY_PROTOCOLS] = "names separated by blanks, or",
+	[KEY_TARGET] = "path, and perhaps a query",
+	[KEY_STATUSES] = "status, or a range of them",
+	[KEY_FLAG] = "written alone, or not at all",
 	[KEY_USER] = "name of a user",
 	[KEY_GROUP] = "name of a group",
 	[KEY_NAME] = "name: letters, digits, _, - and .",
 	[KEY_ADDRESS] = "address",
 	[KEY_PAGE] = "STATUS PATH",
-	[KEY_SERVER] = "address [weight=N] [name=X]",
+	[KEY_SERVER] = "address [weight=N] [max_sessions=N] [backup] [name=X]",
 	[KEY_UPSTREAM] = "name of an [upstream NAME]",
 	[KEY_LISTENER] = "name of a [listener NAME]",
 	[KEY_HOST] = "host, or *.suffix",
@@ -48,6 +51,7 @@ static const char *const type_names[KEY_TYPE_COUNT] = {
 	[KEY_PREFIX] = "/prefix",
 	[KEY_AUTHORITY] = "host or host:port, or",
 	[KEY_CIDRS] = "addresses and blocks, separated by commas",
+	[KEY_SOURCE] = "address without port",
 };
 
 /* Words up to the column, then on the next line. */
@@ -83,7 +87,8 @@ static void print_heading(FILE *out, const struct conf_key *key)
 		fprintf(out, "[%s NAME] %s\n", keys_section_names[key->section], key->name);
 		return;
 	case SECTION_SERVER:
-		fprintf(out, "[upstream NAME] server = ... %s=\n", key->name);
+		fprintf(out, "[upstream NAME] server = ... %s%s\n", key->name,
+			key->type == KEY_FLAG ? "" : "=");
 		return;
 	case SECTION_COUNT:
 		break;

@@ -334,6 +334,55 @@ fail:
 	return false;
 }
 
+/* It goes into the first line of a request as it is. */
+static bool set_target(const struct value *value, void *target)
+{
+	for (const char *at = value->text; *at; at++) {
+		if (*at <= ' ' || *at > '~' || *at == '#') {
+			value_complain(value, "must be plain ASCII without blanks and \"#\"; write "
+					      "others as %XX");
+			return false;
+		}
+	}
+	if (value->text[0] == '/')
+		return set_string(value, target);
+	value_complain(value, "must begin with a slash (for example /health)");
+	return false;
+}
+
+/* `200` or `200-399`. */
+static bool set_statuses(const struct value *value, void *target)
+{
+	struct conf_statuses statuses;
+	char first[] = "000";
+	const char *last = value->text;
+	uint64_t numbers[2] = { 0 };
+	bool ok = strlen(value->text) >= 3;
+
+	if (ok) {
+		memcpy(first, value->text, 3);
+		last += last[3] == '-' ? 4 : 0;
+		ok = units_parse_number(first, &numbers[0]) &&
+		     units_parse_number(last, &numbers[1]);
+	}
+	if (!ok || numbers[0] < 100 || numbers[0] > numbers[1] || numbers[1] > 599) {
+		value_complain(value, "must be one status from 100 to 599, or a range (for example "
+				      "200-399)");
+		return false;
+	}
+	statuses = (struct conf_statuses){ (uint32_t)numbers[0], (uint32_t)numbers[1] };
+	assert(value->key->size == sizeof(statuses));
+	memcpy(value_member(value, target), &statuses, sizeof(statuses));
+	return true;
+}
+
+static bool set_flag(const struct value *value, void *target)
+{
+	assert(value->key->size == sizeof(bool));
+	value_store(value, target, true);
+	return true;
+}
+
 /* The name of a user or a group: that it exists is found out by lookup.c. */
 static bool set_account(const struct value *value, void *target)
 {
@@ -446,7 +495,8 @@ bool value_set(const struct conf_key *key, const char *text, int line, void *tar
 		[KEY_SWITCH] = set_switch,     [KEY_CPUS] = set_cpus,
 		[KEY_LOG] = set_log,           [KEY_PROTOCOLS] = set_protocols,
 		[KEY_USER] = set_account,      [KEY_GROUP] = set_account,
-		[KEY_NAME] = set_name,
+		[KEY_NAME] = set_name,         [KEY_TARGET] = set_target,
+		[KEY_STATUSES] = set_statuses, [KEY_FLAG] = set_flag,
 	};
 	struct value value = { .key = key, .text = text, .line = line, .errors = errors };
 

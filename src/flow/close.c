@@ -39,10 +39,12 @@ static void release(struct session *session)
 	relay_drop_queue(&session->relays[SIDE_SERVER]);
 	if (session->exchange != NULL)
 		exchange_close(session);
+	http_shelf_drop(session);
 	ring_socket_close(flow->ring, session->client.fd);
 	session->client.fd = -1;
 	if (session->conn != NULL)
 		server_conn_close(session->conn);
+	session_client_gone(session);
 	session_move(session, SESSION_FREE);
 	counter_sub(&flow->stats.sessions, 1);
 	slab_give(flow->shared->sessions, session);
@@ -78,6 +80,8 @@ static void forget_lists(struct session *session)
 	struct flow *flow = session->flow;
 	enum side side;
 
+	if (session->queued)
+		queue_leave(session);
 	list_remove(&session->dial);
 	wheel_stop(&flow->wheel, &session->timer);
 	for (side = SIDE_CLIENT; side < SIDE_COUNT; side++) {

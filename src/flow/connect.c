@@ -54,20 +54,54 @@ static void no_server(struct session *session, enum close_reason reason)
 		session_close(session, reason);
 }
 
+static enum health_reason failure_of(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+	case -ENOENT:
+		return HEALTH_REFUSED;
+	case -ECANCELED:
+	case -ETIMEDOUT:
+		return HEALTH_TIMED_OUT;
+	default:
+		return HEALTH_UNREACHABLE;
+	}
+}
+
+/* Was it for want of something here? Then it says nothing about the server. */
+static bool is_our_fault(int error)
+{
+	return reason_of(error) == CLOSE_NO_DESCRIPTOR || reason_of(error) == CLOSE_NO_PORT;
+}
+
+static bool may_try_another(struct session *session)
+{
+	const struct conf_upstream *upstream = session->upstream;
+
+	if (session->tries > upstream->retries || session->tries > upstream->servers_count - 1)
+		return false;
+	if (upstream_may_retry(session->flow->upstreams, upstream, flow_now_ms(session->flow)))
+		return true;
+	counter_add(&session->flow->stats.retries_denied, 1);
+	return false;
+}
+
 /* This server did not work out: the next one, or the end. May free the session. */
 static void dial_failed(struct session *session, int error)
 {
 	struct flow *flow = session->flow;
-	const struct conf_upstream *upstream = session->upstream;
-	const uint32_t others = upstream->servers_count - 1;
 
 	counter_add(&session->server->stats.server_connect_failures, 1);
 	log_debug(flow->log, "session=%llu server=%s/%s connect: error %d",
-		  (unsigned long long)session->id, upstream->name, session->server->conf->name,
-		  -error);
+		  (unsigned long long)session->id, session->upstream->name,
+		  session->server->conf->name, -error);
 	if (session->conn != NULL)
 		server_conn_close(session->conn);
-	if (session->tries > upstream->retries || session->tries > others) {
+	else
+		server_session_end(session->server);
+	if (!is_our_fault(error))
+		server_failed(session->server, failure_of(error), flow_now_ms(flow));
+	if (!may_try_another(session)) {
 		session->gave_up = (uint8_t)reason_of(error);
 		/* What was linked behind the connect comes home first. */
 		if (!session->relays[SIDE_CLIENT].send.away)
@@ -97,6 +131,27 @@ static void submit_dial(struct session *session)
 		     session->upstream->connect_timeout_ns, send, parts, count);
 }
 
+/* One of the local addresses to dial from, in turn; the kernel finds a port for it when it knows
+ * the destination. */
+static void bind_source(struct session *session, int fd)
+{
+	struct flow *flow = session->flow;
+	const struct conf_upstream *upstream = session->upstream;
+	const int family = session->server->conf->addr.u.any.sa_family;
+	uint32_t i;
+
+	for (i = 0; i < upstream->sources_count; i++) {
+		const struct addr *source =
+			&upstream->sources[flow->next_source++ % upstream->sources_count];
+
+		if (source->u.any.sa_family != family)
+			continue;
+		if (ring_socket_bind(flow->ring, fd, &source->u.any, source->len) < 0)
+			counter_add(&flow->stats.source_failures, 1);
+		return;
+	}
+}
+
 /* The server's connection stands, new or used before. */
 static void connected(struct session *session)
 {
@@ -112,28 +167,16 @@ static void connected(struct session *session)
 	relay_mark(&session->relays[SIDE_SERVER]);
 }
 
-void session_dial(struct session *session)
+/* A session of this server's was counted for us. */
+static void dial_server(struct session *session, struct server *server)
 {
 	struct flow *flow = session->flow;
-	struct server *server;
 	int fd;
 
-	assert(session->state == SESSION_CONNECT);
-	assert(!session->connect.away);
-	if (session->relays[SIDE_CLIENT].send.away)
-		return; /* on_send() comes back here */
-	if (session->gave_up != CLOSE_NONE) {
-		no_server(session, session->gave_up);
-		return;
-	}
-	server = upstream_pick(flow->upstreams, session->upstream, session->server);
-	if (server == NULL) {
-		no_server(session, CLOSE_NO_SERVER);
-		return;
-	}
 	session->server = server;
 	session->tries++;
 	if (session->http && session->tries == 1 && pool_take(session, server)) {
+		session->conn->placed = true;
 		session->exchange->reused = session->exchange->took_idle = true;
 		connected(session);
 		return;
@@ -143,12 +186,76 @@ void session_dial(struct session *session)
 		dial_failed(session, fd);
 		return;
 	}
+	bind_source(session, fd);
 	if (server_conn_open(session, server, fd) == NULL) {
 		ring_socket_close(flow->ring, fd);
 		dial_failed(session, -ENOBUFS);
 		return;
 	}
+	session->conn->placed = true;
+	if (!preface_write(session)) {
+		dial_failed(session, -ENOBUFS);
+		return;
+	}
 	submit_dial(session);
+}
+
+static enum choice_result choose(struct session *session, struct server **server)
+{
+	const struct conf_upstream *upstream = session->upstream;
+	struct choice choice = { .avoid = session->server, .now_ms = flow_now_ms(session->flow) };
+
+	if (upstream->balance == BALANCE_SOURCE_HASH || upstream->balance == BALANCE_MAGLEV)
+		choice.key_hash = session_client_hash(session);
+	return upstream_choose(session->flow->upstreams, upstream, &choice, server);
+}
+
+void session_dial(struct session *session)
+{
+	struct server *server;
+
+	assert(session->state == SESSION_CONNECT);
+	assert(!session->connect.away);
+	if (session->relays[SIDE_CLIENT].send.away)
+		return; /* on_send() comes back here */
+	if (session->gave_up != CLOSE_NONE) {
+		no_server(session, session->gave_up);
+		return;
+	}
+	if (session->tries == 0)
+		upstream_request(session->flow->upstreams, session->upstream,
+				 flow_now_ms(session->flow));
+	switch (queue_is_ahead(session) ? CHOICE_ALL_FULL : choose(session, &server)) {
+	case CHOICE_MADE:
+		dial_server(session, server);
+		return;
+	case CHOICE_NONE_USABLE:
+		no_server(session, CLOSE_NO_SERVER);
+		return;
+	case CHOICE_ALL_FULL:
+		if (!queue_enter(session))
+			no_server(session, CLOSE_SERVERS_FULL);
+		return;
+	}
+}
+
+bool session_dial_queued(struct session *session)
+{
+	struct server *server;
+
+	switch (choose(session, &server)) {
+	case CHOICE_MADE:
+		queue_leave(session);
+		dial_server(session, server);
+		return true;
+	case CHOICE_NONE_USABLE:
+		queue_leave(session);
+		no_server(session, CLOSE_NO_SERVER);
+		return true;
+	case CHOICE_ALL_FULL:
+		break;
+	}
+	return false;
 }
 
 void on_connect(struct op *op, int result, uint32_t flags)
@@ -166,5 +273,7 @@ void on_connect(struct op *op, int result, uint32_t flags)
 		return;
 	}
 	counter_add(&session->server->stats.server_connects, 1);
+	if (!session->http) /* of http, the response tells */
+		server_succeeded(session->server);
 	connected(session);
 }

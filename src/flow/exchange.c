@@ -14,9 +14,11 @@ void exchange_way_reset(struct exchange_way *way)
 void exchange_open(struct session *session)
 {
 	struct flow *flow = session->flow;
-	struct exchange *exchange = slab_take(flow->shared->exchanges);
+	struct exchange *exchange;
 
 	assert(session->exchange == NULL);
+	http_shelf_drop(session);
+	exchange = slab_take(flow->shared->exchanges);
 	assert(exchange != NULL); /* as many as sessions */
 	/* Not the whole of it: chunk states and parts are made when they are needed. */
 	memset(&exchange->route, 0,

@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "net/source_limits.h"
 
 bool flow_speaks_http(const struct conf *conf)
 {
@@ -17,6 +19,30 @@ bool flow_speaks_http(const struct conf *conf)
 		if (conf->listeners[i].mode == MODE_HTTP)
 			return true;
 	return false;
+}
+
+static uint64_t random_seed(void)
+{
+	uint64_t seed = 0;
+
+	if (getentropy(&seed, sizeof(seed)) < 0)
+		seed = (uint64_t)(uintptr_t)&seed;
+	return seed;
+}
+
+/* A table of sources for all listeners, as large as sessions can fill. */
+static int sources_open(struct flow_shared *shared, const struct conf *conf)
+{
+	bool wanted = false;
+	uint32_t i;
+
+	for (i = 0; i < conf->listeners_count; i++)
+		wanted = wanted || conf->listeners[i].source_sessions > 0 ||
+			 conf->listeners[i].source_rate > 0;
+	if (!wanted)
+		return 0;
+	shared->sources = source_limits_open(2 * shared->sessions_max, random_seed());
+	return shared->sources != NULL ? 0 : -ENOMEM;
 }
 
 static int sets_open(struct flow_shared *shared, const struct conf *conf)
@@ -54,14 +80,21 @@ int flow_shared_open(struct flow_shared **out, const struct conf *conf, uint32_t
 	if (shared == NULL)
 		return -ENOMEM;
 	shared->sessions_max = max_sessions;
+	shared->workers_count = workers;
 	shared->listeners_count = conf->listeners_count;
+	shared->queue_lengths = calloc(conf->upstreams_count + 1, sizeof(uint32_t));
 	shared->listener_counts = calloc(conf->listeners_count, sizeof(uint32_t));
 	shared->worker_counts = calloc(workers, sizeof(uint32_t));
-	result = shared->listener_counts == NULL || shared->worker_counts == NULL ?
+	result = shared->listener_counts == NULL || shared->worker_counts == NULL ||
+				 shared->queue_lengths == NULL ?
 			 -ENOMEM :
 			 slab_open(&shared->sessions, max_sessions, sizeof(struct session));
 	if (result == 0)
 		result = sets_open(shared, conf);
+	if (result == 0)
+		result = sources_open(shared, conf);
+	if (result == 0)
+		result = upstreams_shared_open(&shared->upstreams, conf, NULL, random_seed());
 	if (result == 0)
 		result = http_memory_open(shared, conf);
 	if (result < 0) {
@@ -80,6 +113,10 @@ void flow_shared_close(struct flow_shared *shared)
 		slab_close(shared->sessions);
 	pool_sets_close(shared);
 	free(shared->sets);
+	source_limits_close(shared->sources);
+	if (shared->upstreams != NULL)
+		upstreams_shared_close(shared->upstreams);
+	free((void *)shared->queue_lengths);
 	if (shared->conns != NULL)
 		slab_close(shared->conns);
 	if (shared->exchanges != NULL)
@@ -97,6 +134,7 @@ uint32_t flow_shared_sessions(const struct flow_shared *shared)
 uint64_t flow_shared_bytes(const struct flow_shared *shared)
 {
 	return slab_bytes(shared->sessions) + slab_bytes(shared->conns) +
+	       (shared->sources != NULL ? source_limits_bytes(shared->sources) : 0) +
 	       (shared->exchanges != NULL ? slab_bytes(shared->exchanges) : 0);
 }
 
@@ -119,6 +157,21 @@ static void lists_init(struct flow *flow)
 	list_init(&flow->to_dial);
 	list_init(&flow->dirty);
 	list_init(&flow->starved);
+}
+
+/* What there is one of for each upstream or server. */
+static int lists_open(struct flow *flow)
+{
+	flow->queues = calloc(flow->conf->upstreams_count + 1, sizeof(*flow->queues));
+	if (flow->queues == NULL)
+		return -ENOMEM;
+	queues_open(flow);
+	flow->checks_count = checks_wanted(flow);
+	flow->checks = calloc(flow->checks_count + 1, check_bytes());
+	if (flow->checks == NULL)
+		return -ENOMEM;
+	checks_init(flow);
+	return 0;
 }
 
 int flow_open(struct flow **out, const struct flow_options *options)
@@ -144,7 +197,10 @@ int flow_open(struct flow **out, const struct flow_options *options)
 	result = slices_open(&flow->slices, flow->ring, options->region, options->region_bytes,
 			     proxy->buffer_size, STREAM_SLICE_BYTES);
 	if (result == 0)
-		result = upstreams_open(&flow->upstreams, flow->conf, flow->worker_index);
+		result = upstreams_join(&flow->upstreams, flow->shared->upstreams,
+					flow->worker_index);
+	if (result == 0)
+		result = lists_open(flow);
 	pipes_open(flow);
 	pools_open(flow);
 	if (result == 0)
@@ -163,6 +219,8 @@ void flow_close(struct flow *flow)
 		return;
 	acceptors_close(flow);
 	upstreams_close(flow->upstreams);
+	free(flow->queues);
+	free(flow->checks);
 	slices_close(&flow->slices);
 	pipes_close(flow);
 	free(flow);
@@ -182,6 +240,7 @@ void flow_start(struct flow *flow)
 	wheel_init(&flow->wheel, flow_now_ms(flow));
 	slices_top_up(&flow->slices, flow->ring);
 	acceptors_start(flow);
+	checks_start(flow);
 }
 
 static void dial_all(struct flow *flow)
@@ -200,6 +259,11 @@ uint64_t flow_turn(struct flow *flow)
 	(void)wheel_advance(&flow->wheel, flow_now_ms(flow));
 	dial_all(flow);
 	relays_flush(flow);
+	if (flow->queued_count > 0) {
+		queues_serve(flow);
+		relays_flush(flow);
+	}
+	checks_tell(flow);
 	relays_feed_starved(flow);
 	slices_top_up(&flow->slices, flow->ring);
 	counter_set(&flow->stats.slices_free_bytes, slices_home_bytes(&flow->slices));
@@ -222,6 +286,7 @@ void flow_drain(struct flow *flow)
 	acceptors_stop(flow);
 	http_drain(flow);
 	pools_drain(flow);
+	checks_stop(flow);
 }
 
 void flow_cut(struct flow *flow, enum close_reason reason)
@@ -229,7 +294,7 @@ void flow_cut(struct flow *flow, enum close_reason reason)
 	enum session_state state;
 
 	flow->cut = true;
-	for (state = SESSION_HEAD; state < SESSION_CLOSE; state++)
+	for (state = SESSION_PREFACE; state < SESSION_CLOSE; state++)
 		while (!list_empty(&flow->sessions[state]))
 			session_close(
 				container_of(flow->sessions[state].next, struct session, link),
@@ -239,8 +304,8 @@ void flow_cut(struct flow *flow, enum close_reason reason)
 bool flow_is_over(struct flow *flow)
 {
 	return flow->draining && counter_read(&flow->stats.sessions) == 0 &&
-	       flow->idle_count == 0 && flow->conns_closing == 0 && acceptors_home(flow) &&
-	       !acceptors_expect(flow);
+	       flow->idle_count == 0 && flow->conns_closing == 0 && flow->checks_running == 0 &&
+	       acceptors_home(flow) && !acceptors_expect(flow);
 }
 
 struct flow_stats *flow_stats(struct flow *flow)
@@ -289,7 +354,7 @@ void flow_dump(struct flow *flow, FILE *out)
 		flow->worker_index, (unsigned long long)flow->slices.held_bytes,
 		(unsigned long long)slices_bytes(&flow->slices),
 		(unsigned long long)counter_read(&flow->stats.starved));
-	for (state = SESSION_HEAD; state < SESSION_STATE_COUNT; state++) {
+	for (state = SESSION_PREFACE; state < SESSION_STATE_COUNT; state++) {
 		const struct list *node = flow->sessions[state].next;
 		int shown = 0;
 
@@ -307,7 +372,7 @@ void flow_check(struct flow *flow)
 	uint64_t sessions = 0;
 
 	slices_check(&flow->slices);
-	for (state = SESSION_HEAD; state < SESSION_STATE_COUNT; state++) {
+	for (state = SESSION_PREFACE; state < SESSION_STATE_COUNT; state++) {
 		uint32_t count = 0;
 		struct list *node;
 

@@ -11,10 +11,12 @@
 #include "base/list.h"
 #include "base/slab.h"
 #include "base/wheel.h"
+#include "check.h"
 #include "exchange.h"
 #include "flow/flow.h"
 #include "http.h"
 #include "pool.h"
+#include "queue.h"
 #include "session.h"
 #include "slices.h"
 #include "splice.h"
@@ -22,10 +24,14 @@
 
 struct flow_shared {
 	struct slab *sessions;
-	struct slab *conns;     /* connections to servers */
-	struct slab *exchanges; /* NULL: no listener speaks http */
-	uint32_t conns_tight;   /* when so many are taken, idle ones make room */
-	struct pool_set *sets;  /* pool = shared: per server, idle connections of all workers */
+	struct upstreams_shared *upstreams;
+	uint32_t workers_count;
+	_Atomic uint32_t *queue_lengths; /* per upstream, over all workers */
+	struct slab *conns;              /* connections to servers */
+	struct source_limits *sources;   /* NULL: no listener limits them */
+	struct slab *exchanges;          /* NULL: no listener speaks http */
+	uint32_t conns_tight;            /* when so many are taken, idle ones make room */
+	struct pool_set *sets; /* pool = shared: per server, idle connections of all workers */
 	uint32_t sets_count;
 	pthread_mutex_t sets_lock;
 	uint32_t sessions_max;
@@ -109,6 +115,7 @@ struct flow {
 	bool cut;             /* sessions were cut: what arrives now is too late */
 	uint32_t next_worker; /* accept = round_robin */
 	uint64_t next_id;
+	uint32_t next_source; /* of an upstream's addresses to dial from */
 	struct wheel wheel;
 	struct timer accept_timer;
 	struct slices slices;
@@ -118,6 +125,13 @@ struct flow {
 	struct list to_dial; /* dial at the end of this turn */
 	struct list dirty;
 	struct list starved;
+	struct list *queues; /* per upstream: sessions that wait for a place */
+	uint32_t queued_count;
+	struct timer queue_timer;
+	struct check *checks;
+	uint32_t checks_count;
+	uint32_t checks_running;
+	struct timer tell_timer;
 	struct list idle; /* server connections that nobody uses, newest first */
 	uint32_t idle_count;
 	uint32_t conns_closing; /* their receives are still away */

@@ -30,8 +30,8 @@ static enum http_step linger(struct session *session, bool whole)
 	if (up->state == RELAY_BROKEN) /* for its server: the client may still be sending */
 		relay_restart(up);
 	/* Nothing more can come, or nothing is under way: closing says all. */
-	if (up->state != RELAY_OPEN || (whole && !relay_receiving(up) && up->held_back == 0 &&
-					!session->client.nonempty)) {
+	if (up->state != RELAY_OPEN ||
+	    (whole && !relay_receiving(up) && up->held_back == 0 && !session->client.nonempty)) {
 		session_close(session, session->last_reason);
 		return STEP_GONE;
 	}
@@ -148,6 +148,7 @@ static enum http_step advance(struct session *session)
 	case SESSION_CLOSE:
 		return STEP_GONE;
 	case SESSION_FREE:
+	case SESSION_PREFACE:
 	case SESSION_STATE_COUNT:
 		break;
 	}
@@ -272,7 +273,8 @@ static uint64_t head_deadline(const struct session *session, enum close_reason *
 {
 	const struct conf_listener *listener = session->acceptor->listener;
 
-	if (session->served && session->relays[SIDE_CLIENT].queued_bytes == 0) {
+	if (session->served && session->relays[SIDE_CLIENT].queued_bytes == 0 &&
+	    session->shelf == NULL) {
 		*reason = CLOSE_KEEPALIVE_TIMEOUT;
 		return session->active_ms[SIDE_CLIENT] + ms(listener->keepalive_timeout_ns);
 	}
@@ -300,6 +302,14 @@ static enum side turn_of(const struct session *session)
 	return SIDE_SERVER;
 }
 
+static uint64_t latest(const struct session *session)
+{
+	const uint64_t *active = session->active_ms;
+
+	return active[SIDE_CLIENT] > active[SIDE_SERVER] ? active[SIDE_CLIENT] :
+							   active[SIDE_SERVER];
+}
+
 /* The earliest of all; when it comes, turn_of() says whether it was his turn. */
 static uint64_t exchange_deadline(const struct session *session, enum close_reason *reason)
 {
@@ -309,11 +319,18 @@ static uint64_t exchange_deadline(const struct session *session, enum close_reas
 
 	*reason = CLOSE_CLIENT_TIMEOUT;
 	if (session->state == SESSION_RELAY && session->conn != NULL) {
-		server = session->active_ms[SIDE_SERVER] +
-			 ms(session->upstream->server_timeout_ns);
+		server = session->active_ms[SIDE_SERVER] + ms(session->upstream->server_timeout_ns);
 		if (server < deadline) {
 			*reason = CLOSE_SERVER_TIMEOUT;
 			deadline = server;
+		}
+	}
+	if (session->relays[SIDE_CLIENT].state == RELAY_ENDED) {
+		uint64_t fin = latest(session) + ms(listener->fin_timeout_ns);
+
+		if (fin < deadline) {
+			*reason = CLOSE_FIN_TIMEOUT;
+			deadline = fin;
 		}
 	}
 	if (session->state == SESSION_RELAY && listener->body_min_rate > 0 &&
@@ -356,7 +373,8 @@ static bool body_is_slow(struct session *session)
 
 static void answer_timeout(struct session *session, uint32_t status, enum close_reason reason)
 {
-	if (http_answer(session, status, close_reason_texts[reason], reason) != STEP_GONE)
+	if (http_answer(session, status, close_reason_texts[reason],
+			reason == CLOSE_QUEUE_TIMEOUT ? CLOSE_NONE : reason) != STEP_GONE)
 		relay_mark(&session->relays[SIDE_SERVER]);
 }
 
@@ -372,7 +390,7 @@ static bool was_not_due(struct session *session, enum side side)
 
 static void head_timed_out(struct session *session)
 {
-	if (session->relays[SIDE_CLIENT].queued_bytes > 0)
+	if (session->relays[SIDE_CLIENT].queued_bytes > 0 || session->shelf != NULL)
 		answer_timeout(session, 408, CLOSE_HEAD_TIMEOUT);
 	else
 		session_close(session, CLOSE_HEAD_TIMEOUT);
@@ -395,8 +413,14 @@ void http_timed_out(struct session *session, enum close_reason reason)
 		head_timed_out(session);
 		return;
 	case CLOSE_SERVER_TIMEOUT:
-		if (session->state == SESSION_RELAY && !was_not_due(session, SIDE_SERVER))
-			answer_timeout(session, 504, reason);
+		if (session->state != SESSION_RELAY || was_not_due(session, SIDE_SERVER))
+			return;
+		server_failed(session->server, HEALTH_TIMED_OUT, flow_now_ms(session->flow));
+		answer_timeout(session, 504, reason);
+		return;
+	case CLOSE_QUEUE_TIMEOUT:
+		queue_leave(session);
+		answer_timeout(session, 503, reason);
 		return;
 	case CLOSE_CLIENT_TIMEOUT:
 		if (session->state == SESSION_RELAY && was_not_due(session, SIDE_CLIENT))

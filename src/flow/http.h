@@ -53,7 +53,16 @@ void http_body_begin(struct exchange_way *way, const struct http_head *head, boo
 /* The first bytes in hand of a side, as they were received in one piece; nearly always all of a
  * head. */
 uint8_t *http_first(struct session *session, enum side side, uint32_t *len);
-/* The bytes in hand in one piece, moved together: all of them, or as many as there is memory for. */
+/* Make the first slice in hand begin so many bytes earlier; they are the caller's to fill and to
+ * count. NULL: there is no memory for it. */
+uint8_t *http_make_room(struct session *session, enum side side, uint32_t bytes);
+/* http_shelf.c: what is in hand of an unfinished head goes to a shelf, if it is small, and comes
+ * back in front of what follows. False: no memory. */
+void http_shelve(struct session *session);
+bool http_unshelve(struct session *session);
+void http_shelf_drop(struct session *session);
+/* The bytes in hand in one piece, moved together: all of them, or as many as there is memory
+ * for. */
 uint8_t *http_gather(struct session *session, enum side side, uint32_t *len);
 /* Take a head of that many bytes out of the queue; its slice is held by the exchange. */
 void http_take_head(struct session *session, enum side side, uint32_t bytes);
@@ -62,6 +71,7 @@ void http_take_head(struct session *session, enum side side, uint32_t bytes);
  * is one, is given up. `reason`: why the session ends, if it does. */
 enum http_step http_answer(struct session *session, uint32_t status, const char *detail,
 			   enum close_reason reason);
+bool http_may_answer(const struct session *session);
 /* The answer of a route: respond or redirect. */
 enum http_step http_answer_route(struct session *session, const uint8_t *base);
 /* Give the connection to the server up, whatever is under way on it. */

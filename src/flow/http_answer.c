@@ -82,8 +82,8 @@ static void begin(struct session *session, uint32_t status)
 	relay_mark(&session->relays[SIDE_SERVER]);
 }
 
-/* Head and body; both stay where they are until they are sent, text is copied. `edits`, which may be
- * NULL, adds lines of any length. */
+/* Head and body; both stay where they are until they are sent, text is copied. `edits`, which may
+ * be NULL, adds lines of any length. */
 static bool put(struct exchange *exchange, const char *type, const char *lines,
 		const struct http_edits *edits, const void *body, uint32_t len, bool copy)
 {
@@ -105,6 +105,16 @@ static bool put(struct exchange *exchange, const char *type, const char *lines,
 		      http_parts_span(&exchange->parts, body, len);
 }
 
+/* Nothing of a final response has left, and nothing of an interim one is on its way. */
+bool http_may_answer(const struct session *session)
+{
+	const struct exchange *exchange = session->exchange;
+
+	return !exchange->answered ||
+	       (exchange->status == 0 && !session->relays[SIDE_SERVER].send.away &&
+		exchange_parts_left(exchange, SIDE_SERVER) == 0);
+}
+
 enum http_step http_answer(struct session *session, uint32_t status, const char *detail,
 			   enum close_reason reason)
 {
@@ -118,7 +128,7 @@ enum http_step http_answer(struct session *session, uint32_t status, const char 
 		exchange_open(session);
 		session->exchange->minor = 1;
 	}
-	if (session->exchange->answered) { /* too late for another answer */
+	if (!http_may_answer(session)) { /* too late for another answer */
 		session_close(session, reason != CLOSE_NONE ? reason : CLOSE_RESPONSE_CUT);
 		return STEP_GONE;
 	}

@@ -178,6 +178,28 @@ static void move_to_front(struct flow *flow, struct slice *slice)
 	slice->start = 0;
 }
 
+uint8_t *http_make_room(struct session *session, enum side side, uint32_t bytes)
+{
+	struct flow *flow = session->flow;
+	struct relay *relay = &session->relays[side];
+	struct slice *first = slices_at(&flow->slices, relay->oldest);
+
+	if (first->start < bytes) {
+		if (first->len + bytes > slices_capacity(&flow->slices, relay->oldest) &&
+		    !enlarge_first(flow, relay))
+			return NULL;
+		first = slices_at(&flow->slices, relay->oldest);
+		if (first->len + bytes > slices_capacity(&flow->slices, relay->oldest))
+			return NULL;
+		memmove(slices_memory(&flow->slices, relay->oldest) + bytes, bytes_of(flow, first),
+			first->len);
+		first->start = bytes;
+	}
+	first->start -= bytes;
+	first->len += bytes;
+	return bytes_of(flow, first);
+}
+
 uint8_t *http_first(struct session *session, enum side side, uint32_t *len)
 {
 	struct relay *relay = &session->relays[side];

@@ -68,8 +68,11 @@ static enum http_step head_unfinished(struct session *session, uint32_t len)
 	/* There is no memory to hold more of it in one piece, or no room to receive more. */
 	if (up->held_back > len || up->held_back >= session->flow->window)
 		return refuse(session, HTTP_REFUSAL_HEAD_LARGE);
-	if (up->state == RELAY_OPEN)
+	if (up->state == RELAY_OPEN) {
+		if (session->shelf == NULL)
+			http_shelve(session);
 		return STEP_WAIT;
+	}
 	session_close(session, CLOSE_REQUEST_CUT);
 	return STEP_GONE;
 }
@@ -274,8 +277,11 @@ enum http_step http_request_head(struct session *session)
 	uint8_t *base;
 
 	if (session->relays[SIDE_CLIENT].held_back == 0)
-		return no_head(session);
+		return session->shelf != NULL ? head_unfinished(session, session->head_seen) :
+						no_head(session);
 	note_begin(session);
+	if (session->shelf != NULL && !http_unshelve(session))
+		return refuse(session, HTTP_REFUSAL_HEAD_LARGE);
 	base = http_first(session, SIDE_CLIENT, &len);
 	if (session->head_seen > 0) /* the rest of one that was not complete */
 		base = http_gather(session, SIDE_CLIENT, &len);

@@ -33,8 +33,13 @@ enum http_step http_server_failed(struct session *session, enum close_reason rea
 		ring_socket_abort(session->flow->ring, session->conn->wire.fd);
 		return STEP_WAIT;
 	}
-	if (!may_replay(session))
+	if (!may_replay(session)) {
+		if (!session->exchange->took_idle)
+			server_failed(session->server,
+				      reason == CLOSE_SERVER_RESET ? HEALTH_RESET : HEALTH_CLOSED,
+				      flow_now_ms(session->flow));
 		return http_answer(session, 502, close_reason_texts[reason], CLOSE_NONE);
+	}
 	counter_add(&session->flow->stats.http_replays, 1);
 	session->exchange->reused = false;
 	session->exchange->parts_side = SIDE_CLIENT;
@@ -52,7 +57,8 @@ static enum http_step no_response(struct session *session)
 {
 	const struct relay *down = &session->relays[SIDE_SERVER];
 
-	if (down->state == RELAY_OPEN)
+	/* An interim one may still be on its way: an answer of ours can follow it. */
+	if (down->state == RELAY_OPEN || exchange_parts_left(session->exchange, SIDE_SERVER) > 0)
 		return STEP_WAIT;
 	if (down->held_back > 0 || session->exchange->answered)
 		return bad_response(session, "the response is cut");
@@ -111,6 +117,10 @@ static enum http_step final(struct session *session, const struct http_head *hea
 
 	exchange->status = head->status;
 	exchange->server_persistent = head->persistent;
+	if (head->status >= 500)
+		server_failed(session->server, HEALTH_STATUS, flow_now_ms(session->flow));
+	else
+		server_succeeded(session->server);
 	if (head->tunnel) {
 		become_tunnel(session);
 		return STEP_ON;
@@ -218,7 +228,7 @@ enum http_step http_body_refused(struct session *session, enum side side, uint32
 		exchange->answered = false;
 		return bad_response(session, http_refusal_texts[refusal]);
 	}
-	if (side == SIDE_CLIENT && !exchange->answered) {
+	if (side == SIDE_CLIENT && http_may_answer(session)) {
 		counter_add(&session->flow->stats.http_refused, 1);
 		return http_answer(session, http_refusal_status[refusal],
 				   http_refusal_texts[refusal], CLOSE_REQUEST_REFUSED);
@@ -239,9 +249,13 @@ enum http_step http_body_ended(struct session *session, enum side side)
 {
 	struct exchange_way *way = &session->exchange->ways[side];
 	const struct relay *relay = &session->relays[side];
+	const struct relay *up = &session->relays[SIDE_CLIENT];
 
 	if (side == SIDE_SERVER && way->framing == HTTP_BODY_UNTIL_CLOSE &&
-	    relay->state == RELAY_ENDED) {
+	    relay->state == RELAY_ENDED && up->state != RELAY_BROKEN) {
+		/* A send may have used up the error that says that this is no end. */
+		if (up->in_doubt)
+			return STEP_WAIT;
 		way->phase = WAY_DONE;
 		return STEP_ON;
 	}

@@ -14,11 +14,38 @@
 
 #define SWEEP_MS 1000
 
+static void drop_preface(struct server_conn *conn)
+{
+	if (conn->preface != SLICE_NONE)
+		slices_give(&conn->wire.flow->slices, conn->preface);
+	conn->preface = SLICE_NONE;
+}
+
+uint32_t server_conn_preface(const struct server_conn *conn)
+{
+	if (conn == NULL || conn->preface == SLICE_NONE)
+		return 0;
+	return slices_at(&conn->wire.flow->slices, conn->preface)->len;
+}
+
+uint32_t server_conn_preface_sent(struct server_conn *conn, uint32_t bytes)
+{
+	struct slice *slice = slices_at(&conn->wire.flow->slices, conn->preface);
+	uint32_t part = bytes < slice->len ? bytes : slice->len;
+
+	slice->start += part;
+	slice->len -= part;
+	if (slice->len == 0)
+		drop_preface(conn);
+	return part;
+}
+
 static void conn_free(struct server_conn *conn)
 {
 	struct flow *flow = conn->wire.flow;
 
 	assert(!conn->wire.recv.away);
+	drop_preface(conn);
 	ring_socket_close(flow->ring, conn->wire.fd);
 	slab_give(flow->shared->conns, conn);
 }
@@ -78,7 +105,9 @@ struct server_conn *server_conn_open(struct session *session, struct server *ser
 	conn = slab_take(flow->shared->conns);
 	if (conn == NULL)
 		return NULL;
-	*conn = (struct server_conn){ .server = server, .state = CONN_IN_USE };
+	*conn = (struct server_conn){ .server = server,
+				      .state = CONN_IN_USE,
+				      .preface = SLICE_NONE };
 	list_init(&conn->link);
 	list_init(&conn->age);
 	wire_init(&conn->wire, flow, SIDE_SERVER, fd);
@@ -93,6 +122,9 @@ void server_conn_uncount(struct server_conn *conn)
 	if (conn->counted)
 		counter_sub(&conn->server->stats.server_sessions, 1);
 	conn->counted = false;
+	if (conn->placed)
+		server_session_end(conn->server);
+	conn->placed = false;
 }
 
 static void detach(struct session *session)
@@ -397,6 +429,21 @@ bool pool_take(struct session *session, struct server *server)
 		return true;
 	}
 	return false;
+}
+
+void pool_abandon(struct flow *flow, const struct server *server)
+{
+	struct list *node = flow->idle.next;
+	struct server_conn *conn;
+
+	while (node != &flow->idle) {
+		conn = container_of(node, struct server_conn, age);
+		node = node->next;
+		if (conn->server == server)
+			give_up(conn);
+	}
+	while ((conn = set_take(flow, (struct server *)(uintptr_t)server, false)) != NULL)
+		conn_free(conn);
 }
 
 void pool_forget(struct session *session)

@@ -46,13 +46,19 @@ struct server_conn {
 	struct server *server;
 	uint64_t idle_ms; /* IDLE, SHARED: since when */
 	uint32_t requests;
-	bool counted; /* in server_sessions */
+	bool counted;     /* in server_sessions */
+	bool placed;      /* it has a place at its server, as upstream_choose() gave it */
+	uint32_t preface; /* a slice with what goes before everything else, or SLICE_NONE */
 	uint8_t state;
 };
 
 /* For a socket that is about to be connected. NULL: the limit of connections is reached even after
  * idle ones were given up. */
 struct server_conn *server_conn_open(struct session *session, struct server *server, int fd);
+/* Bytes of the preface that are not sent; 0 also without a connection. */
+uint32_t server_conn_preface(const struct server_conn *conn);
+/* So many bytes were sent; how many of them were of the preface. */
+uint32_t server_conn_preface_sent(struct server_conn *conn, uint32_t bytes);
 /* The server has one session fewer. */
 void server_conn_uncount(struct server_conn *conn);
 /* At once; no op of it is away. */
@@ -64,6 +70,8 @@ void server_conn_heard(struct server_conn *conn);
 void pool_give(struct session *session, bool reusable);
 /* Attach an idle connection to the session. False when there is none that is as it should be. */
 bool pool_take(struct session *session, struct server *server);
+/* The server went down: nothing that waits for a request is of use. */
+void pool_abandon(struct flow *flow, const struct server *server);
 /* The session ends: what it kept is closed. */
 void pool_forget(struct session *session);
 

@@ -75,7 +75,7 @@ static void received(struct session *session, struct relay *relay, uint32_t slic
 		return;
 	}
 	relay_enqueue(flow, relay, slice);
-	if (session->http)
+	if (session->http || session->state == SESSION_PREFACE)
 		relay->held_back += bytes;
 	learn(flow, relay, bytes);
 }
@@ -207,9 +207,14 @@ void on_recv(struct op *op, int result, uint32_t flags)
 static uint32_t room(const struct flow *flow, const struct relay *relay)
 {
 	if (relay->queued_bytes >= flow->window ||
-	    (relay->slices_count > 1 && (relay->slices_count >= flow->window_slices ||
-					 relay->held_bytes >= 2 * flow->window)))
+	    (relay->slices_count > 1 &&
+	     (relay->slices_count >= flow->window_slices || relay->held_bytes >= 2 * flow->window)))
 		return 0;
+	/* The last quarter of the memory is for those who hold nothing: who has something to send
+	 * already is looked at again when it is sent. So slow readers cannot starve the others. */
+	if (slices_pressed(&flow->slices))
+		return relay->send.away || relay_ready_bytes(relay) > 0 ? 0 :
+									  flow->slices.small_bytes;
 	return flow->window - relay->queued_bytes;
 }
 
@@ -284,7 +289,8 @@ void relay_watch(struct relay *relay)
 	struct session *session = session_of_relay(relay);
 
 	if (session->state != SESSION_RELAY || relay->source == NULL ||
-	    relay->state != RELAY_OPEN || relay_receiving(relay) || !relay->send.away || list_linked(&relay->starved))
+	    relay->state != RELAY_OPEN || relay_receiving(relay) || !relay->send.away ||
+	    list_linked(&relay->starved))
 		return;
 	relay->source->watching = true;
 	ring_watch(session->flow->ring, &relay->source->recv, relay->source->fd);

@@ -99,9 +99,12 @@ static uint32_t least(uint32_t one, uint32_t other)
 /* The target has taken this many bytes. */
 void relay_sent(struct flow *flow, struct relay *relay, uint32_t bytes)
 {
-	struct exchange *exchange = session_of_relay(relay)->exchange;
+	struct session *session = session_of_relay(relay);
+	struct exchange *exchange = session->exchange;
 	uint32_t part;
 
+	if (relay->side == SIDE_CLIENT && server_conn_preface(session->conn) > 0)
+		bytes -= server_conn_preface_sent(session->conn, bytes);
 	if (exchange != NULL) {
 		part = least(bytes, exchange_parts_left(exchange, relay->side));
 		exchange->parts_sent += part;
@@ -140,6 +143,8 @@ uint32_t relay_ready_bytes(const struct relay *relay)
 	const struct session *session = session_of_relay((struct relay *)(uintptr_t)relay);
 	uint32_t ready = relay->queued_bytes - relay->held_back;
 
+	if (relay->side == SIDE_CLIENT)
+		ready += server_conn_preface(session->conn);
 	if (session->exchange == NULL)
 		return ready;
 	if (relay->state == RELAY_BROKEN)
@@ -155,6 +160,7 @@ uint32_t relay_ready_parts(const struct relay *relay)
 	if (relay_ready_bytes(relay) == 0)
 		return 0;
 	return relay->slices_count +
+	       (relay->side == SIDE_CLIENT && server_conn_preface(session->conn) > 0) +
 	       (session->exchange != NULL ? session->exchange->parts.count : 0);
 }
 
@@ -175,6 +181,13 @@ uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MA
 
 	assert(!relay->send.away);
 	assert(relay->sending_bytes == 0);
+	if (relay->side == SIDE_CLIENT && server_conn_preface(session->conn) > 0) {
+		const struct slice *slice = slices_at(slices, session->conn->preface);
+
+		parts[count].iov_base =
+			slices_memory(slices, session->conn->preface) + slice->start;
+		parts[count++].iov_len = slice->len;
+	}
 	if (exchange != NULL && exchange_parts_left(exchange, relay->side) > 0)
 		count = exchange_add_parts(exchange, parts, count);
 	for (index = relay->oldest; left > 0 && count < RING_VECTOR_MAX;
@@ -235,6 +248,10 @@ void relay_flush(struct relay *relay)
 
 	if (session->state == SESSION_CLOSE)
 		return;
+	if (session->state == SESSION_PREFACE) {
+		preface_flush(session);
+		return;
+	}
 	if (session->http) {
 		http_flush(session, relay);
 		return;

@@ -114,7 +114,7 @@ static void sent(struct session *session, struct relay *relay, int result)
 
 	relay_sent(flow, relay, (uint32_t)result);
 	session->active_ms[relay_target(relay)] = flow_now_ms(flow);
-	if (session->http) /* while its answer waits for the client, the server's time stands still */
+	if (session->http) /* while its answer waits for the client, the server may be silent */
 		session->active_ms[SIDE_SERVER] = flow_now_ms(flow);
 	counter_add(&flow->stats.sends, 1);
 	counter_add(&flow->stats.send_slices, slices_before - relay->slices_count);

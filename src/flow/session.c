@@ -8,25 +8,23 @@
  */
 #include "flow_private.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <string.h>
-
 #include "base/clock.h"
+#include "net/source_limits.h"
 
 /* What was received before a reset is passed on, but a target that does not take it within this
  * time does not keep the session. */
 #define RESET_GRACE_MS 1000
 #define STUCK_LOOK_MS 1000
 
-const char *const session_state_names[SESSION_STATE_COUNT] = { "FREE",  "HEAD",   "CONNECT",
-							       "RELAY", "ANSWER", "LINGER",
-							       "CLOSE" };
+const char *const session_state_names[SESSION_STATE_COUNT] = { "FREE",    "PREFACE", "HEAD",
+							       "CONNECT", "RELAY",   "ANSWER",
+							       "LINGER",  "CLOSE" };
 
 /* state_next[from] is the set of states that may follow: the picture, one row per box. */
 #define TO(state) (1u << SESSION_##state)
 static const uint8_t state_next[SESSION_STATE_COUNT] = {
-	[SESSION_FREE] = TO(HEAD) | TO(CONNECT),
+	[SESSION_FREE] = TO(PREFACE) | TO(HEAD) | TO(CONNECT),
+	[SESSION_PREFACE] = TO(HEAD) | TO(CONNECT) | TO(CLOSE),
 	[SESSION_HEAD] = TO(CONNECT) | TO(ANSWER) | TO(CLOSE),
 	[SESSION_CONNECT] = TO(RELAY) | TO(ANSWER) | TO(CLOSE),
 	[SESSION_RELAY] = TO(HEAD) | TO(CONNECT) | TO(ANSWER) | TO(LINGER) | TO(CLOSE),
@@ -58,6 +56,10 @@ void session_check(const struct session *session)
 		assert(session->reason == CLOSE_NONE);
 		assert(!relay_receiving(&session->relays[SIDE_SERVER]));
 		assert(!session->relays[SIDE_SERVER].send.away);
+		return;
+	case SESSION_PREFACE:
+		assert(session->client.fd >= 0);
+		assert(session->conn == NULL && session->exchange == NULL);
 		return;
 	case SESSION_HEAD:
 		assert(session->client.fd >= 0);
@@ -127,6 +129,14 @@ uint64_t session_deadline_ms(const struct session *session, enum close_reason *r
 	const uint64_t *active = session->active_ms;
 	uint64_t client, server, fin;
 
+	if (session->state == SESSION_PREFACE) {
+		*reason = CLOSE_PROXY_HEADER;
+		return preface_deadline_ms(session);
+	}
+	if (session->queued) {
+		*reason = CLOSE_QUEUE_TIMEOUT;
+		return session->phase_ms + timeout_ms(session->upstream->queue_timeout_ns);
+	}
 	if (session->http)
 		return http_deadline_ms(session, reason);
 	client = active[SIDE_CLIENT] + timeout_ms(listener->client_timeout_ns);
@@ -185,7 +195,7 @@ static void on_timer(struct timer *timer)
 		return;
 	deadline = session_deadline_ms(session, &reason);
 	if (deadline <= flow_now_ms(flow)) {
-		if (session->http)
+		if (session->http && session->state != SESSION_PREFACE)
 			http_timed_out(session, reason);
 		else
 			session_close(session, reason);
@@ -194,53 +204,6 @@ static void on_timer(struct timer *timer)
 	wheel_set(&flow->wheel, timer, deadline);
 	relay_watch(&session->relays[SIDE_CLIENT]);
 	relay_watch(&session->relays[SIDE_SERVER]);
-}
-
-/* Asked for when it is needed: accepting many at once does not tell it. */
-static void learn_client(struct session *session)
-{
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
-
-	if (session->client_known)
-		return;
-	session->client_known = true;
-	if (ring_socket_peer(session->flow->ring, session->client.fd, &peer, &len) < 0)
-		return;
-	session->client_is_inet = true;
-	if (peer.ss_family == AF_INET6) {
-		memcpy(session->client_in6, &((struct sockaddr_in6 *)&peer)->sin6_addr, 16);
-	} else if (peer.ss_family == AF_INET) { /* as IPv6 sees it */
-		memset(session->client_in6 + 10, 0xff, 2);
-		memcpy(session->client_in6 + 12, &((struct sockaddr_in *)&peer)->sin_addr, 4);
-	} else {
-		session->client_is_inet = false;
-	}
-}
-
-bool session_client_in(struct session *session, const struct cidr *blocks, uint32_t count)
-{
-	uint32_t i;
-
-	learn_client(session);
-	for (i = 0; session->client_is_inet && i < count; i++)
-		if (cidr_holds_in6(&blocks[i], session->client_in6))
-			return true;
-	return false;
-}
-
-const char *session_client_text(struct session *session, char text[SESSION_CLIENT_TEXT_MAX])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	const uint8_t *in6 = session->client_in6;
-	bool v4;
-
-	learn_client(session);
-	v4 = memcmp(in6, mapped, sizeof(mapped)) == 0;
-	if (!session->client_is_inet || inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? in6 + 12 : in6,
-						  text, SESSION_CLIENT_TEXT_MAX) == NULL)
-		(void)snprintf(text, SESSION_CLIENT_TEXT_MAX, "unix");
-	return text;
 }
 
 void session_start(struct flow *flow, struct acceptor *acceptor, struct session *session, int fd)
@@ -265,11 +228,11 @@ void session_start(struct flow *flow, struct acceptor *acceptor, struct session 
 	timer_init(&session->timer, on_timer);
 	session->http = acceptor->listener->mode == MODE_HTTP;
 	session->upstream = session->http ? NULL : acceptor->listener->upstream;
-	session_move(session, session->http ? SESSION_HEAD : SESSION_CONNECT);
+	session->source_place = SOURCE_UNTRACKED;
 	counter_add(&flow->stats.sessions_total, 1);
 	counter_add(&flow->stats.sessions, 1);
-	session_retime(session);
-	relay_mark(&session->relays[SIDE_CLIENT]);
-	if (!session->http)
-		session_dial_later(session, true);
+	if (preface_is_expected(session))
+		preface_begin(session);
+	else
+		session_let_in(session);
 }

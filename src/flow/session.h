@@ -23,6 +23,7 @@
  *            Leaves by: both ends seen and passed on | reset | timeout | cut.
  *            mode = http: one exchange is under way. The server's connection goes back to its pool
  *            as soon as the response has come in, before the client has taken all of it.
+ *   PREFACE  a header of the PROXY protocol is expected (client.c); then HEAD or CONNECT.
  *   HEAD     (http) waits for a request, or for the rest of its head. No server.
  *   ANSWER   (http) an answer of our own is on its way. No server.
  *   LINGER   (http) the last answer is out and our end is closed; what the client still sends is
@@ -41,6 +42,7 @@
 
 enum session_state {
 	SESSION_FREE,
+	SESSION_PREFACE,
 	SESSION_HEAD,
 	SESSION_CONNECT,
 	SESSION_RELAY,
@@ -56,7 +58,7 @@ struct acceptor;
 
 struct session {
 	struct list link; /* in flow->sessions[state] */
-	struct list dial; /* in flow->fresh or flow->to_dial while a connect is due */
+	struct list dial; /* in flow->fresh, flow->to_dial or a queue while a connect is due */
 	struct relay relays[SIDE_COUNT]; /* [SIDE_CLIENT] carries what the client sends */
 	struct wire client;
 	struct server_conn *conn; /* NULL: none */
@@ -67,6 +69,7 @@ struct session {
 	struct server *server;
 	const struct conf_upstream *upstream; /* of the present request; NULL: none */
 	struct exchange *exchange;            /* mode = http, while one is under way */
+	uint8_t *shelf; /* http: an unfinished head, or NULL (http_shelf.c) */
 	struct list kept;                     /* pool = client: connections for the next request */
 	uint64_t id;
 	uint64_t started_ms;
@@ -76,7 +79,10 @@ struct session {
 	uint64_t body_mark_bytes;       /* http: of the body, when its rate was last looked at */
 	uint64_t body_mark_ms;
 	uint8_t client_in6[16]; /* once client_known */
+	uint32_t source_place;  /* in the table of sources */
+	uint16_t client_port;
 	uint32_t tries;
+	uint16_t shelf_len;
 	uint16_t head_seen;   /* http: bytes of an unfinished head that were looked at */
 	uint16_t head_parsed; /* and that were parsed */
 	uint8_t state;
@@ -87,6 +93,7 @@ struct session {
 	bool http;           /* requests and responses, not (or not any more) plain bytes */
 	bool client_known;
 	bool client_is_inet;
+	bool queued;   /* waits for a place at a server */
 	bool dropping; /* the server is given up; a send to it is still away */
 	bool served;   /* http: a request was answered before */
 };
@@ -123,6 +130,21 @@ static inline struct session *session_of_relay(struct relay *relay)
 	return container_of(relay - relay->side, struct session, relays);
 }
 
+/* client.c */
+/* The client is who it is: let it in, or close. May free the session. */
+void session_let_in(struct session *session);
+/* The session is over: its source has one fewer. */
+void session_client_gone(struct session *session);
+bool preface_is_expected(struct session *session);
+void preface_begin(struct session *session);
+void preface_flush(struct session *session);
+uint64_t preface_deadline_ms(const struct session *session);
+/* The header for a new connection to a server, if it is to have one. False: no memory. */
+bool preface_write(struct session *session);
+struct addr;
+/* For balancing by source: of its address, without the port. */
+uint64_t session_client_hash(struct session *session);
+void session_client_addr(struct session *session, struct addr *addr);
 /* Is the client in one of these blocks? */
 struct cidr;
 bool session_client_in(struct session *session, const struct cidr *blocks, uint32_t count);
@@ -136,6 +158,8 @@ void session_log(struct session *session);
 /* connect.c */
 void session_dial_later(struct session *session, bool after_receive);
 void session_dial(struct session *session);
+/* The first of a queue: false when there is no place for it yet. May free the session. */
+bool session_dial_queued(struct session *session);
 void on_connect(struct op *op, int result, uint32_t flags);
 
 #endif

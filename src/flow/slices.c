@@ -315,8 +315,8 @@ int slices_open(struct slices *slices, struct ring *ring, void *base, uint64_t b
 	}
 	for (i = slices->blocks_count; i > 0; i--)
 		push_block(slices, (i - 1) * slices->per_block);
-	/* Half of the blocks at most are out for streams that may never come. */
-	larges = floor_power_of_two(slices->blocks_count / 4 + 1);
+	/* These are out for streams that may never come. */
+	larges = floor_power_of_two(slices->blocks_count / 16 + 1);
 	if (larges > OFFER_LARGE_MAX)
 		larges = OFFER_LARGE_MAX;
 	offer_init(&slices->offers[SLICE_SMALL], OFFER_SMALL_MIN, OFFER_SMALL_MAX);

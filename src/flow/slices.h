@@ -120,10 +120,16 @@ static inline uint64_t slices_bytes(const struct slices *slices)
 	return (uint64_t)slices->blocks_count * slices->large_bytes;
 }
 
-/* Less than a quarter of the memory is left. */
+/* Less than a quarter of the memory is left for small slices. What is offered in large ones is not
+ * counted: it cannot be had back. */
 static inline bool slices_pressed(const struct slices *slices)
 {
-	return slices->held_bytes > slices_bytes(slices) - slices_bytes(slices) / 4;
+	uint64_t left = (uint64_t)slices->blocks_free_count * slices->large_bytes +
+			(uint64_t)(slices->smalls_free_count +
+				   slices->offers[SLICE_SMALL].offered_count) *
+				slices->small_bytes;
+
+	return left < slices_bytes(slices) / 4;
 }
 
 /* Free and offered together; the whole when nothing is held. */

@@ -81,3 +81,18 @@ uint64_t ring_wall_ms(const struct ring *ring)
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
+
+int ring_socket_local(struct ring *ring, int fd, struct sockaddr_storage *local, socklen_t *len)
+{
+	(void)ring;
+	return getsockname(fd, (struct sockaddr *)local, len) < 0 ? -errno : 0;
+}
+
+int ring_socket_bind(struct ring *ring, int fd, const struct sockaddr *address, socklen_t len)
+{
+	const int on = 1;
+
+	(void)ring;
+	(void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(fd, address, len) < 0 ? -errno : 0;
+}

@@ -1,181 +1,518 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * upstream.c - smooth weighted round robin.
+ * upstream.c - the shared part and the workers' parts: memory, and the way to a choice.
  *
- * At each choice every server's `current` grows by its weight, the largest one is chosen (the
- * first among equals) and pays back the sum of all weights. With weights 5, 1, 1 the choices are
- * a a b a c a a. The sum of all `current` is 0 between choices.
+ * All memory of a part lives in its arena and ends with it, also when it could not be made whole.
  */
 #include "upstream/upstream.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-struct group {
-	struct server *servers;
-	uint32_t count;
-	int64_t weights_sum;
-};
+#include "group.h"
+#include "mix.h"
 
-/* How far each target of a route is ahead, as `current` of a server. */
+/* How far each target of a route is ahead: smooth weighted round robin by its rule. */
 struct split {
-	int64_t *current;
+	int64_t *credit;
 };
 
 struct upstreams {
+	struct arena *arena;
+	struct upstreams_shared *shared;
+	struct upstreams_shared *own; /* shared, when nobody shares it */
 	uint32_t count;
 	struct group *groups;
 	struct server *servers;
 	struct split *splits; /* one per route */
-	uint32_t splits_count;
+	struct list fallen;
+	uint32_t changes; /* of the shared part, looked at for fallen servers */
 };
+
+/* ------------------------------------------------------------------ memory */
+
+#define LINE 64u /* bytes of a cache line */
+
+struct block {
+	struct block *next;
+};
+
+struct arena {
+	struct block *blocks;
+	bool failed; /* some block could not be had */
+};
+
+static struct arena *arena_open(void)
+{
+	return calloc(1, sizeof(struct arena));
+}
+
+/* Zeroed, with cache lines of its own. NULL: arena->failed. */
+static void *arena_take(struct arena *arena, size_t count, size_t size)
+{
+	size_t bytes = (LINE + count * size + LINE - 1) / LINE * LINE;
+	struct block *block = arena->failed ? NULL : aligned_alloc(LINE, bytes);
+
+	if (block == NULL) {
+		arena->failed = true;
+		return NULL;
+	}
+	memset(block, 0, bytes);
+	block->next = arena->blocks;
+	arena->blocks = block;
+	return (char *)block + LINE;
+}
+
+static void arena_close(struct arena *arena)
+{
+	while (arena->blocks != NULL) {
+		struct block *block = arena->blocks;
+
+		arena->blocks = block->next;
+		free(block);
+	}
+	free(arena);
+}
+
+/* ------------------------------------------------------------------ the shared part */
 
 uint32_t upstream_servers_total(const struct conf *conf)
 {
 	uint32_t total = 0;
-	uint32_t i;
 
-	for (i = 0; i < conf->upstreams_count; i++)
+	for (uint32_t i = 0; i < conf->upstreams_count; i++)
 		total += conf->upstreams[i].servers_count;
 	return total;
 }
 
-static void group_init(struct group *group, const struct conf_upstream *conf,
-		       struct server *servers, uint32_t first)
+static uint32_t aligned(uint32_t count)
 {
-	uint32_t i;
+	return (count + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
+}
 
-	group->servers = servers;
-	group->count = conf->servers_count;
-	for (i = 0; i < group->count; i++) {
-		servers[i].conf = &conf->servers[i];
-		servers[i].upstream_index = conf->index;
-		servers[i].index = first + i;
-		list_init(&servers[i].idle);
-		group->weights_sum += conf->servers[i].weight;
+/* Slots of both tiers, and what each server is. */
+static void place_servers(struct upstream_shared *upstream, const struct server_policy *policies)
+{
+	uint32_t next[TIERS];
+
+	for (uint32_t tier = 0; tier < TIERS; tier++)
+		next[tier] = upstream->tiers[tier].first;
+	for (uint32_t i = 0; i < upstream->servers_count; i++) {
+		uint32_t slot = next[policies[i].is_backup ? TIER_BACKUP : TIER_USUAL]++;
+		struct server_shared *server = &upstream->servers[slot];
+
+		upstream->slots[i] = slot;
+		server->conf = &upstream->conf->servers[i];
+		server->place = i;
+		server->id = mix_text(server->conf->name);
+		server->whole = policies[i].weight * WEIGHT_SCALE;
+		if (policies[i].max_sessions > 0) {
+			upstream->limits[slot] = policies[i].max_sessions;
+			upstream->is_counted = true;
+		}
 	}
+}
+
+/* The table of a tier, of whole weights that are not scaled. */
+static void make_table(struct upstream_shared *upstream, struct tier *tier, struct arena *arena,
+		       uint32_t *weights, uint64_t *ids)
+{
+	struct maglev_turn *turns;
+	uint64_t sum = 0;
+	void *memory;
+
+	for (uint32_t i = 0; i < tier->count; i++) {
+		weights[i] = upstream->servers[tier->first + i].whole / WEIGHT_SCALE;
+		ids[i] = upstream->servers[tier->first + i].id;
+		sum += weights[i];
+	}
+	if (sum == 0)
+		return;
+	if (upstream->policy.balance == BALANCE_SOURCE_HASH) {
+		memory = arena_take(arena, 1, ring_hash_size(sum));
+		if (memory != NULL)
+			ring_hash_init(&tier->ring, weights, ids, tier->count, memory);
+	} else {
+		memory = arena_take(arena, maglev_rows(weights, tier->count), sizeof(uint16_t));
+		turns = calloc(tier->count, sizeof(*turns));
+		arena->failed = arena->failed || turns == NULL;
+		if (!arena->failed)
+			maglev_init(&tier->maglev, weights, ids, tier->count, memory, turns);
+		free(turns);
+	}
+	tier->has_table = true;
+}
+
+static void make_tables(struct upstream_shared *upstream, struct arena *arena)
+{
+	enum conf_balance balance = upstream->policy.balance;
+	uint32_t *weights = calloc(upstream->servers_count + 1ul, sizeof(*weights));
+	uint64_t *ids = calloc(upstream->servers_count + 1ul, sizeof(*ids));
+
+	arena->failed = arena->failed || weights == NULL || ids == NULL;
+	for (uint32_t tier = 0; tier < TIERS && !arena->failed; tier++) {
+		if (balance == BALANCE_SOURCE_HASH || balance == BALANCE_MAGLEV)
+			make_table(upstream, &upstream->tiers[tier], arena, weights, ids);
+	}
+	free(weights);
+	free(ids);
+}
+
+static void least_open(struct upstream_shared *upstream, struct arena *arena)
+{
+	struct least *least = &upstream->least;
+
+	least->slots = upstream->slots_count;
+	least->is_kept = upstream->policy.balance == BALANCE_LEAST_SESSIONS;
+	least->sessions = arena_take(arena, least->slots, sizeof(*least->sessions));
+	least->steps = arena_take(arena, least->slots, sizeof(*least->steps));
+	least->best = arena_take(arena, least->slots / LEAST_GROUP, sizeof(*least->best));
+	upstream->limits = arena_take(arena, least->slots, sizeof(*upstream->limits));
+	least->limits = upstream->limits;
+	if (arena->failed)
+		return;
+	memset(upstream->limits, 0xff, least->slots * sizeof(*upstream->limits));
+	least_init(least);
+}
+
+static void shared_upstream_open(struct upstream_shared *upstream, struct arena *arena,
+				 const struct upstream_policy *policy)
+{
+	const struct conf_upstream *conf = upstream->conf;
+	const uint32_t count = conf->servers_count;
+	struct server_policy *policies = calloc(count + 1ul, sizeof(*policies));
+	uint32_t backups = 0;
+
+	upstream->policy = *policy;
+	upstream->policy.servers = NULL;
+	upstream->servers_count = count;
+	for (uint32_t i = 0; policies != NULL && i < count; i++) {
+		if (policy->servers != NULL)
+			policies[i] = policy->servers[i];
+		else
+			server_policy_read(&policies[i], &conf->servers[i]);
+		backups += policies[i].is_backup;
+	}
+	upstream->tiers[TIER_USUAL].count = count - backups;
+	upstream->tiers[TIER_BACKUP].count = backups;
+	upstream->tiers[TIER_BACKUP].first = aligned(count - backups);
+	upstream->slots_count = aligned(count - backups) + aligned(backups);
+	upstream->slots = arena_take(arena, count, sizeof(*upstream->slots));
+	upstream->servers = arena_take(arena, upstream->slots_count, sizeof(*upstream->servers));
+	upstream->full = arena_take(arena, upstream->slots_count / 64, sizeof(*upstream->full));
+	least_open(upstream, arena);
+	arena->failed = arena->failed || policies == NULL;
+	if (!arena->failed) {
+		place_servers(upstream, policies);
+		upstream->is_counted = upstream->is_counted ||
+				       policy->balance == BALANCE_LEAST_SESSIONS ||
+				       policy->balance == BALANCE_RANDOM_TWO;
+		make_tables(upstream, arena);
+		state_init(upstream);
+	}
+	free(policies);
+}
+
+int upstreams_shared_open(struct upstreams_shared **out, const struct conf *conf,
+			  const struct upstream_policy *policies, uint64_t seed)
+{
+	struct arena *arena = arena_open();
+	struct upstreams_shared *shared;
+	struct upstream_policy policy;
+
+	if (arena == NULL)
+		return -ENOMEM;
+	shared = arena_take(arena, 1, sizeof(*shared));
+	if (shared == NULL) {
+		arena_close(arena);
+		return -ENOMEM;
+	}
+	shared->arena = arena;
+	shared->conf = conf;
+	shared->seed = seed;
+	pthread_mutex_init(&shared->events_lock, NULL);
+	shared->upstreams = arena_take(arena, conf->upstreams_count, sizeof(*shared->upstreams));
+	for (uint32_t i = 0; i < conf->upstreams_count && !arena->failed; i++) {
+		struct upstream_shared *upstream = &shared->upstreams[i];
+
+		assert(conf->upstreams[i].index == i);
+		upstream->conf = &conf->upstreams[i];
+		upstream->all = shared;
+		upstream->seed = mix_two(seed, i);
+		pthread_mutex_init(&upstream->lock, NULL);
+		shared->count++;
+		upstream_policy_read(&policy, upstream->conf);
+		shared_upstream_open(upstream, arena, policies != NULL ? &policies[i] : &policy);
+	}
+	if (arena->failed) {
+		upstreams_shared_close(shared);
+		return -ENOMEM;
+	}
+	*out = shared;
+	return 0;
+}
+
+void upstreams_shared_close(struct upstreams_shared *shared)
+{
+	if (shared == NULL)
+		return;
+	for (uint32_t i = 0; i < shared->count; i++)
+		pthread_mutex_destroy(&shared->upstreams[i].lock);
+	pthread_mutex_destroy(&shared->events_lock);
+	arena_close(shared->arena);
+}
+
+/* ------------------------------------------------------------------ a worker's part */
+
+static void tier_open(struct group *group, uint32_t number, struct arena *arena)
+{
+	const uint32_t count = group->shared->tiers[number].count;
+	const enum conf_balance balance = group->shared->policy.balance;
+	struct tier_own *own = &group->tiers[number];
+	void *memory;
+
+	if (balance == BALANCE_ROUND_ROBIN && count > 0) {
+		memory = arena_take(arena, 1, round_robin_size(count));
+		if (memory != NULL)
+			round_robin_init(&own->round_robin, count, memory);
+	}
+	if (balance == BALANCE_RANDOM_TWO) {
+		own->alias.rows = arena_take(arena, count, sizeof(*own->alias.rows));
+		own->alias.shares = arena_take(arena, count, sizeof(*own->alias.shares));
+		own->alias.stacks = arena_take(arena, count, sizeof(*own->alias.stacks));
+	}
+}
+
+static void group_open(struct upstreams *upstreams, struct group *group,
+		       struct upstream_shared *shared, struct server *servers)
+{
+	struct arena *arena = upstreams->arena;
+
+	group->shared = shared;
+	group->servers = servers;
+	group->weights = arena_take(arena, shared->slots_count, sizeof(*group->weights));
+	group->usable = arena_take(arena, shared->slots_count / 64, sizeof(*group->usable));
+	group->parked = arena_take(arena, shared->slots_count / 64, sizeof(*group->parked));
+	budget_init(&group->budget, shared->policy.retry_budget);
+	for (uint32_t tier = 0; tier < TIERS; tier++)
+		tier_open(group, tier, arena);
+	for (uint32_t i = 0; i < shared->servers_count; i++) {
+		servers[i].conf = &shared->conf->servers[i];
+		servers[i].upstream_index = shared->conf->index;
+		servers[i].index = (uint32_t)(&servers[i] - upstreams->servers);
+		servers[i].shared = shared;
+		servers[i].slot = shared->slots[i];
+		servers[i].downs =
+			atomic_load_explicit(&shared_of(&servers[i])->downs, memory_order_relaxed);
+		list_init(&servers[i].idle);
+		list_init(&servers[i].fallen);
+	}
+}
+
+/* Begin `worker` choices into each sequence. */
+static void group_skip(struct group *group, uint32_t worker)
+{
+	struct round_robin *rr = &group->tiers[TIER_USUAL].round_robin;
+
+	group->random = mix_two(group->shared->seed, worker);
+	if (group->shared->policy.balance != BALANCE_ROUND_ROBIN ||
+	    group->tiers[TIER_USUAL].usable_count == 0)
+		return;
+	for (uint32_t i = 0; i < worker; i++)
+		round_robin_take(rr, round_robin_first(rr, ROUND_ROBIN_NONE));
 }
 
 static bool splits_open(struct upstreams *upstreams, const struct conf *conf)
 {
-	uint32_t i;
-
-	upstreams->splits = calloc(conf->routes_count + 1, sizeof(*upstreams->splits));
-	if (upstreams->splits == NULL)
-		return false;
-	upstreams->splits_count = conf->routes_count;
-	for (i = 0; i < conf->routes_count; i++) {
-		upstreams->splits[i].current =
-			calloc(conf->routes[i].targets_count + 1, sizeof(int64_t));
-		if (upstreams->splits[i].current == NULL)
-			return false;
-	}
-	return true;
+	upstreams->splits = arena_take(upstreams->arena, conf->routes_count, sizeof(struct split));
+	for (uint32_t i = 0; i < conf->routes_count && upstreams->splits != NULL; i++)
+		upstreams->splits[i].credit = arena_take(
+			upstreams->arena, conf->routes[i].targets_count, sizeof(int64_t));
+	return !upstreams->arena->failed;
 }
 
-int upstreams_open(struct upstreams **out, const struct conf *conf, uint32_t turns)
+int upstreams_join(struct upstreams **out, struct upstreams_shared *shared, uint32_t worker)
 {
 	struct upstreams *upstreams = calloc(1, sizeof(*upstreams));
-	struct server *next;
-	uint32_t i, turn;
+	struct arena *arena = arena_open();
+	uint32_t first = 0;
 
-	if (upstreams == NULL)
-		return -ENOMEM;
-	upstreams->count = conf->upstreams_count;
-	upstreams->groups = calloc(conf->upstreams_count, sizeof(*upstreams->groups));
-	upstreams->servers = calloc(upstream_servers_total(conf), sizeof(*upstreams->servers));
-	if (upstreams->groups == NULL || upstreams->servers == NULL) {
-		upstreams_close(upstreams);
+	if (upstreams == NULL || arena == NULL) {
+		free(upstreams);
+		free(arena);
 		return -ENOMEM;
 	}
-	if (!splits_open(upstreams, conf)) {
+	upstreams->arena = arena;
+	upstreams->shared = shared;
+	upstreams->count = shared->count;
+	list_init(&upstreams->fallen);
+	upstreams->groups = arena_take(arena, shared->count, sizeof(*upstreams->groups));
+	upstreams->servers = arena_take(arena, upstream_servers_total(shared->conf),
+					sizeof(*upstreams->servers));
+	upstreams->changes = atomic_load_explicit(&shared->changes, memory_order_acquire);
+	for (uint32_t i = 0; i < shared->count && !arena->failed; i++) {
+		struct group *group = &upstreams->groups[i];
+
+		group_open(upstreams, group, &shared->upstreams[i], &upstreams->servers[first]);
+		first += shared->upstreams[i].servers_count;
+		if (arena->failed)
+			break;
+		group_copy(group, &upstreams->fallen);
+		group_skip(group, worker);
+	}
+	if (!splits_open(upstreams, shared->conf)) {
 		upstreams_close(upstreams);
 		return -ENOMEM;
-	}
-	next = upstreams->servers;
-	for (i = 0; i < upstreams->count; i++) {
-		assert(conf->upstreams[i].index == i);
-		group_init(&upstreams->groups[i], &conf->upstreams[i], next,
-			   (uint32_t)(next - upstreams->servers));
-		next += conf->upstreams[i].servers_count;
-		for (turn = 0; turn < turns; turn++)
-			(void)upstream_pick(upstreams, &conf->upstreams[i], NULL);
 	}
 	*out = upstreams;
 	return 0;
 }
 
+int upstreams_open(struct upstreams **out, const struct conf *conf, uint32_t worker)
+{
+	struct upstreams_shared *own;
+	int result = upstreams_shared_open(&own, conf, NULL, worker);
+
+	if (result < 0)
+		return result;
+	result = upstreams_join(out, own, worker);
+	if (result < 0)
+		upstreams_shared_close(own);
+	else
+		(*out)->own = own;
+	return result;
+}
+
 void upstreams_close(struct upstreams *upstreams)
 {
-	uint32_t i;
-
 	if (upstreams == NULL)
 		return;
-	for (i = 0; upstreams->splits != NULL && i < upstreams->splits_count; i++)
-		free(upstreams->splits[i].current);
-	free(upstreams->splits);
-	free(upstreams->groups);
-	free(upstreams->servers);
+	arena_close(upstreams->arena);
+	upstreams_shared_close(upstreams->own);
 	free(upstreams);
 }
 
-static struct server *pick_once(struct group *group)
+/* ------------------------------------------------------------------ choose */
+
+static struct group *group_of(struct upstreams *upstreams, const struct conf_upstream *upstream)
 {
-	struct server *best = NULL;
-	uint32_t i;
+	assert(upstream->index < upstreams->count);
+	assert(upstreams->groups[upstream->index].shared->conf == upstream);
+	return &upstreams->groups[upstream->index];
+}
 
-	if (group->weights_sum == 0)
-		return NULL;
-	for (i = 0; i < group->count; i++) {
-		struct server *server = &group->servers[i];
+static void group_refresh(struct upstreams *upstreams, struct group *group)
+{
+	if (atomic_load_explicit(&group->shared->generation, memory_order_acquire) !=
+	    group->generation)
+		group_copy(group, &upstreams->fallen);
+}
 
-		if (server->conf->weight == 0)
-			continue;
-		server->current += server->conf->weight;
-		if (best == NULL || server->current > best->current)
-			best = server;
-	}
-	assert(best != NULL);
-	best->current -= group->weights_sum;
-	return best;
+/* The slot to avoid, when it is in this tier and may be used at all. */
+static uint32_t avoid_slot(const struct group *group, uint32_t tier, const struct server *avoid)
+{
+	const struct tier *shared = &group->shared->tiers[tier];
+
+	if (avoid == NULL || avoid->shared != group->shared || avoid->slot < shared->first ||
+	    avoid->slot >= shared->first + shared->count || group->weights[avoid->slot] == 0)
+		return SLOT_NONE;
+	return avoid->slot;
+}
+
+enum choice_result upstream_choose(struct upstreams *upstreams,
+				   const struct conf_upstream *upstream,
+				   const struct choice *choice, struct server **server)
+{
+	static choose *const choosers[] = {
+		[BALANCE_ROUND_ROBIN] = choose_round_robin,
+		[BALANCE_LEAST_SESSIONS] = choose_least_sessions,
+		[BALANCE_RANDOM_TWO] = choose_random_two,
+		[BALANCE_SOURCE_HASH] = choose_source_hash,
+		[BALANCE_MAGLEV] = choose_maglev,
+	};
+	struct group *group = group_of(upstreams, upstream);
+	struct upstream_shared *shared = group->shared;
+	uint32_t tier, avoid;
+	uint32_t slot = SLOT_NONE;
+
+	*server = NULL;
+	if (choice->now_ms >= atomic_load_explicit(&shared->due_ms, memory_order_relaxed))
+		upstream_tick(shared, choice->now_ms);
+	group_refresh(upstreams, group);
+	tier = group->tiers[TIER_USUAL].usable_count > 0 ? TIER_USUAL : TIER_BACKUP;
+	if (group->tiers[tier].usable_count == 0)
+		return CHOICE_NONE_USABLE;
+	avoid = avoid_slot(group, tier, choice->avoid);
+	if (avoid == SLOT_NONE || group->tiers[tier].usable_count > 1)
+		slot = choosers[shared->policy.balance](group, tier, choice, avoid);
+	if (slot == SLOT_NONE && avoid != SLOT_NONE && session_begin(shared, avoid))
+		slot = avoid;
+	if (slot == SLOT_NONE)
+		return CHOICE_ALL_FULL;
+	assert(shared->servers[slot].conf != NULL);
+	*server = &group->servers[shared->servers[slot].place];
+	return CHOICE_MADE;
 }
 
 struct server *upstream_pick(struct upstreams *upstreams, const struct conf_upstream *upstream,
 			     const struct server *avoid)
 {
-	struct group *group = &upstreams->groups[upstream->index];
-	struct server *server = pick_once(group);
-	int64_t tries;
+	struct choice choice = { .avoid = avoid };
+	struct server *server;
 
-	assert(upstream->index < upstreams->count);
-	/* Within one round of the sequence every other server comes up, if there is one. */
-	for (tries = group->weights_sum; server != NULL && server == avoid && tries > 0; tries--)
-		server = pick_once(group);
+	if (upstream_choose(upstreams, upstream, &choice, &server) == CHOICE_MADE)
+		server_session_end(server);
 	return server;
+}
+
+struct server *upstreams_take_fallen(struct upstreams *upstreams)
+{
+	uint32_t changes = atomic_load_explicit(&upstreams->shared->changes, memory_order_acquire);
+	struct list *node;
+
+	if (changes != upstreams->changes) {
+		upstreams->changes = changes;
+		for (uint32_t i = 0; i < upstreams->count; i++)
+			group_refresh(upstreams, &upstreams->groups[i]);
+	}
+	node = list_take_first(&upstreams->fallen);
+	return node != NULL ? container_of(node, struct server, fallen) : NULL;
+}
+
+void upstream_request(struct upstreams *upstreams, const struct conf_upstream *upstream,
+		      uint64_t now_ms)
+{
+	budget_request(&group_of(upstreams, upstream)->budget, now_ms);
+}
+
+bool upstream_may_retry(struct upstreams *upstreams, const struct conf_upstream *upstream,
+			uint64_t now_ms)
+{
+	return budget_retry(&group_of(upstreams, upstream)->budget, now_ms);
 }
 
 struct server *upstream_server(struct upstreams *upstreams, const struct conf_upstream *upstream,
 			       uint32_t index)
 {
-	assert(upstream->index < upstreams->count);
-	assert(index < upstreams->groups[upstream->index].count);
-	return &upstreams->groups[upstream->index].servers[index];
+	assert(index < upstream->servers_count);
+	return &group_of(upstreams, upstream)->servers[index];
 }
 
 const struct conf_upstream *upstream_of_route(struct upstreams *upstreams,
 					      const struct conf_route *route)
 {
-	int64_t *current = upstreams->splits[route->index].current;
-	uint32_t best = 0, i;
+	int64_t *credit = upstreams->splits[route->index].credit;
+	uint32_t best = 0;
 
 	assert(route->targets_count > 0 && route->weights_sum > 0);
 	if (route->targets_count == 1)
 		return route->targets[0].upstream;
-	for (i = 0; i < route->targets_count; i++) {
-		current[i] += route->targets[i].weight;
-		if (current[i] > current[best] || route->targets[best].weight == 0)
+	for (uint32_t i = 0; i < route->targets_count; i++) {
+		credit[i] += route->targets[i].weight;
+		if (credit[i] > credit[best] || route->targets[best].weight == 0)
 			best = i;
 	}
-	current[best] -= route->weights_sum;
+	credit[best] -= route->weights_sum;
 	return route->targets[best].upstream;
 }

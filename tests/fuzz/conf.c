@@ -56,6 +56,9 @@ static void check_listener(const struct conf *conf, const struct conf_listener *
 		assert(listener->pages[i].status >= 400 && listener->pages[i].status <= 599);
 		assert(listener->pages[i].body == NULL);
 	}
+	assert(listener->proxy_protocol <= PROXY_ANY);
+	assert(listener->proxy_from_count == 0 || listener->proxy_protocol != PROXY_OFF);
+	assert(listener->source_burst == 0 || listener->source_rate > 0);
 	assert(listener->max_sessions <= conf->proxy.max_sessions);
 	assert(listener->client_timeout_ns > 0);
 }
@@ -72,7 +75,17 @@ static void check_upstream(const struct conf_upstream *upstream)
 		assert(server->addr.kind != ADDR_FD);
 		assert(server->addr.kind != ADDR_ANY);
 		assert(server->weight <= 256);
+		assert(server->max_sessions <= 1000000);
 	}
+	assert(upstream->balance <= BALANCE_MAGLEV);
+	assert(upstream->health_path[0] == '/');
+	assert(upstream->health_status.first >= 100 && upstream->health_status.last <= 599);
+	assert(upstream->health_status.first <= upstream->health_status.last);
+	assert(upstream->health_rise > 0 && upstream->health_fall > 0);
+	assert(upstream->sources_count <= CONF_SOURCES_MAX);
+	for (uint32_t i = 0; i < upstream->sources_count; i++)
+		assert(upstream->sources[i].kind == ADDR_INET ||
+		       upstream->sources[i].kind == ADDR_INET6);
 }
 
 static void check_edits(const struct http_edits *edits)

@@ -10,7 +10,7 @@ import time
 from http_peers import (SITE, Client, HttpOrigin, head_of, hello, http_sluice, reply, request,
                         route)
 import harness
-from harness import HOST, Failure, check, equal, wait_until
+from harness import HOST, check, equal, wait_until
 
 CHUNKED = head_of("POST / HTTP/1.1", f"Host: {SITE}", "Transfer-Encoding: chunked")
 
@@ -29,8 +29,8 @@ def runs(sluice):
 
 
 class TightServer:
-    """Takes next to nothing: 2 KB of receive buffer, segments of 100 bytes. serve(socket, number) is
-    called for each connection, in a thread of its own."""
+    """Takes next to nothing: 2 KB of receive buffer, segments of 100 bytes. serve(socket, number)
+    is called for each connection, in a thread of its own."""
 
     def __init__(self, serve=lambda s, number: None):
         self.listener = socket.socket()
@@ -195,6 +195,31 @@ def test_early_answers_before_the_request_is_sent():
     check(again > 0, "no request was early and whole")
 
 
+def test_an_error_behind_an_interim_answer():
+    """Who was told to continue is told as well how it ended."""
+    def script(req, link):
+        link.send(head_of("HTTP/1.1 100 Continue"))
+        if req.target == "/reset":
+            link.reset()
+        elif req.target == "/bad":
+            link.send(b"nonsense\r\n\r\n")
+        elif req.target in ("/slow", "/chunk"):
+            link.rest()
+        else:
+            link.close()
+
+    wanted = {"/reset": 502, "/close": 502, "/bad": 502, "/slow": 504, "/chunk": 400}
+    with HttpOrigin(script, early=True, strict=False) as origin, \
+            http_sluice([origin], upstream={"server_timeout": "1s"}) as sluice:
+        for target, status in wanted.items():
+            with Client(sluice) as client:
+                client.send(head_of(f"POST {target} HTTP/1.1", f"Host: {SITE}",
+                                    "Expect: 100-continue", "Transfer-Encoding: chunked"))
+                time.sleep(0.3)
+                client.try_send(b"zz\r\n" if target == "/chunk" else b"0\r\n\r\n")
+                equal(client.answer("POST").status, status, target)
+
+
 def test_a_504_while_the_head_is_being_sent():
     """What was sent of the request is no part of the answer that took its place."""
     with TightServer(lambda s, number: answer_a_head(s)) as server, \
@@ -319,6 +344,23 @@ def test_heads_that_are_held_keep_no_answer_out():
             for client in clients:
                 equal(client.answer().status, 200, "status")
         for client in clients:
+            client.close()
+
+
+def test_unfinished_heads_hold_no_memory():
+    """Three hundred clients that sent a byte each, on memory for a hundred: others are served."""
+    with HttpOrigin() as origin, \
+            http_sluice([origin], proxy={"buffer_memory": "2M"}) as sluice:
+        slow = [Client(sluice) for _ in range(300)]
+        for client in slow:
+            client.send(b"G")
+        with Client(sluice) as client:
+            for _ in range(20):
+                client.alive()
+        for client in slow:
+            client.send(b"ET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        for client in slow:
+            equal(client.answer().status, 200, "a head that was finished late")
             client.close()
 
 

@@ -11,12 +11,12 @@ sluice is started and what it has to have counted when the script has passed:
     # ini: LINE                  a line behind all of these
     # file: NAME TEXT            a file with this text
     # count: NAME NUMBER         a counter at the end
-    # closes: REASON NUMBER      sessions that ended for this reason; with one such line no session
-                                 may have ended for any other reason
+    # closes: REASON NUMBER      sessions that ended for this reason; with one such line none may
+                                 have ended for any other reason
 
-{s1}, {s2}, {s3} stand for addresses of servers as proxy.ini writes them, {dead} for one where nobody
-listens, {files} for the folder of the files. In the script ${sluice}, ${s1}, ${s2} and ${s3} are
-the addresses as varnishtest writes them, and ${s1at} is what {s1} is.
+{s1}, {s2}, {s3} stand for addresses of servers as proxy.ini writes them, {dead} for one where
+nobody listens, {files} for the folder of the files. In the script ${sluice}, ${s1}, ${s2} and
+${s3} are the addresses as varnishtest writes them, and ${s1at} is what {s1} is.
 """
 
 import os

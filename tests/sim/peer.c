@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "http_sim.h"
+
 void (*script_draw)(struct script *script, bool client);
 
 static struct origin *origins;
@@ -24,6 +26,8 @@ static uint64_t allowed_to_write(const struct peer *peer)
 	const struct conn *conn = peer->conn;
 	uint64_t total = peer->script.total;
 
+	if (peer->mind != NULL)
+		return conn->in.finished ? 0 : conn->in.kept.count - conn->in.written;
 	if (conn->in.finished || conn->out.read < peer->script.start_after)
 		return 0;
 	if (peer->script.echo)
@@ -33,6 +37,8 @@ static uint64_t allowed_to_write(const struct peer *peer)
 
 static bool all_written(const struct peer *peer)
 {
+	if (peer->mind != NULL)
+		return peer->conn->in.written == peer->conn->in.kept.count;
 	if (peer->script.echo)
 		return peer->saw_end && peer->conn->in.written == peer->conn->out.read;
 	return peer->conn->in.written == peer->script.total;
@@ -42,6 +48,8 @@ static bool finish_is_due(const struct peer *peer)
 {
 	if (peer->conn->in.finished || !all_written(peer))
 		return false;
+	if (peer->mind != NULL)
+		return peer->mind->finish_is_due(peer);
 	return peer->script.finish == FINISH_WRITTEN ||
 	       (peer->script.finish == FINISH_AFTER_PEER && peer->saw_end);
 }
@@ -70,7 +78,23 @@ static void stall_over(void *subject)
 	peer_poke(peer);
 }
 
-static void peer_close(struct peer *peer)
+static void poke(void *subject)
+{
+	peer_poke(subject);
+}
+
+void peer_poke_after(struct peer *peer, uint64_t after_ns)
+{
+	world_after(after_ns, poke, peer);
+}
+
+void peer_reset(struct peer *peer)
+{
+	conn_reset(peer->conn);
+	peer->gone = true;
+}
+
+void peer_close(struct peer *peer)
 {
 	struct conn *conn = peer->conn;
 
@@ -95,8 +119,7 @@ static bool fault(struct peer *peer)
 	trace("conn %llx: fault %d", (unsigned long long)peer->conn->key, peer->script.fault);
 	switch (peer->script.fault) {
 	case FAULT_RESET:
-		conn_reset(peer->conn);
-		peer->gone = true;
+		peer_reset(peer);
 		return true;
 	case FAULT_LOST:
 		peer->gone = true;
@@ -120,6 +143,16 @@ static uint64_t piece(uint64_t bytes)
 	return prng_chance(&world->prng, 600) ? bytes : prng_spread(&world->prng, 1, bytes);
 }
 
+static void read_some(struct peer *peer, uint64_t bytes)
+{
+	struct conn *conn = peer->conn;
+	uint64_t from = conn->out.read;
+
+	conn_read(conn, bytes);
+	if (peer->mind != NULL)
+		peer->mind->read(peer, conn->out.kept.at + from, bytes);
+}
+
 static void step_read(struct peer *peer)
 {
 	struct conn *conn = peer->conn;
@@ -133,12 +166,16 @@ static void step_read(struct peer *peer)
 		return;
 	}
 	if (waiting > 0)
-		conn_read(conn, piece(waiting < peer->script.read_max ? waiting :
+		read_some(peer, piece(waiting < peer->script.read_max ? waiting :
 		                                                        peer->script.read_max));
+	if (peer->gone || conn->peer_closed)
+		return;
 	if (conn_waiting(conn) == 0 && conn->out.finished && !peer->saw_end) {
 		trace("conn %llx: the peer sees the end at %llu", (unsigned long long)conn->key,
 		      (unsigned long long)conn->out.read);
 		peer->saw_end = true;
+		if (peer->mind != NULL)
+			peer->mind->ended(peer, false);
 	}
 }
 
@@ -183,14 +220,20 @@ static void step(void *subject)
 		trace("conn %llx: the peer sees a reset", (unsigned long long)conn->key);
 		peer->saw_reset = true;
 		peer->gone = true;
+		if (peer->mind != NULL)
+			peer->mind->ended(peer, true);
 		return;
 	}
-	if (fault_is_due(peer) && fault(peer))
+	if (peer->mind != NULL && !conn->peer_closed)
+		peer->mind->act(peer);
+	if (peer->gone || (fault_is_due(peer) && fault(peer)))
 		return;
 	step_read(peer);
 	if (!peer->gone && !conn->peer_closed)
 		step_write(peer);
-	if (!peer->gone && finish_is_due(peer))
+	if (peer->mind != NULL && !peer->gone && !conn->peer_closed)
+		peer->mind->act(peer);
+	if (!peer->gone && !conn->peer_closed && finish_is_due(peer))
 		conn_finish(conn);
 	if (!peer->gone && (more_to_do(peer) || fault_is_due(peer)))
 		step_after(peer, prng_spread(&world->prng, NS_PER_US, peer->script.pause_ns));
@@ -212,11 +255,13 @@ bool peer_is_complete(const struct peer *peer)
 
 /* --- clients and origins --------------------------------------------------------------------- */
 
-static struct peer *peer_new(const struct script *script, bool client, bool tcp)
+struct peer *peer_new(size_t bytes, const struct mind *mind, const struct script *script,
+                      bool client, bool tcp)
 {
-	struct peer *peer = calloc(1, sizeof(*peer));
+	struct peer *peer = calloc(1, bytes);
 
 	assert(peer != NULL);
+	peer->mind = mind;
 	list_init(&peer->node);
 	list_push(&world->peers, &peer->node);
 	if (script != NULL)
@@ -224,6 +269,7 @@ static struct peer *peer_new(const struct script *script, bool client, bool tcp)
 	else
 		script_draw(&peer->script, client);
 	peer->conn = conn_open(peer, client, tcp, peer->script.capacity);
+	peer->conn->http = mind != NULL;
 	return peer;
 }
 
@@ -280,12 +326,20 @@ static void offer_again(void *subject)
 	peer_start(peer);
 }
 
-struct peer *client_start(struct sock *listener, const struct script *script)
+void client_offer(struct peer *peer, struct sock *listener)
 {
-	struct peer *peer = peer_new(script, true, listener->tcp);
-
 	peer->listener = listener;
 	offer_again(peer);
+}
+
+struct peer *client_start(struct sock *listener, const struct script *script)
+{
+	struct peer *peer;
+
+	if (listener->http)
+		return http_client_start(listener, script, NULL);
+	peer = peer_new(sizeof(*peer), NULL, script, true, listener->tcp);
+	client_offer(peer, listener);
 	return peer;
 }
 
@@ -334,7 +388,9 @@ int origin_answer(uint16_t number, uint64_t *after_ns)
 
 struct conn *origin_accept(uint16_t number)
 {
-	const struct origin *origin = origin_find(number);
+	struct origin *origin = origin_find(number);
 
-	return peer_new(origin->script, false, origin->tcp)->conn;
+	if (world->http)
+		return http_origin_new(origin)->conn;
+	return peer_new(sizeof(struct peer), NULL, origin->script, false, origin->tcp)->conn;
 }

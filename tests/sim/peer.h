@@ -42,8 +42,21 @@ struct script {
 	uint64_t fault_ns;
 };
 
+struct peer;
+
+/* One that speaks HTTP: its script says only how fast it is and what goes wrong with it. What it
+ * writes stands in conn->in.kept. */
+struct mind {
+	void (*act)(struct peer *peer); /* first thing of every step */
+	void (*read)(struct peer *peer, const uint8_t *bytes, uint64_t count);
+	void (*ended)(struct peer *peer, bool reset);
+	/* Everything that is there is written: what now? */
+	bool (*finish_is_due)(const struct peer *peer);
+};
+
 struct peer {
 	struct list node; /* in world->peers */
+	const struct mind *mind; /* NULL: it has a script and no more */
 	struct conn *conn;
 	struct sock *listener; /* of a client */
 	struct script script;
@@ -66,6 +79,11 @@ struct origin {
 	uint64_t answer_ns; /* at most */
 	const struct script *script; /* NULL: drawn */
 	uint32_t connects; /* made to it */
+	/* HTTP: to the requests that come to it, in order, the last of them again and again; NULL:
+	 * drawn */
+	const struct reply *replies;
+	uint32_t replies_count;
+	uint32_t asked;
 };
 
 /* How scripts are drawn where none is given. */
@@ -79,6 +97,15 @@ struct conn *origin_accept(uint16_t number);
 
 /* A client that connects to the listening socket; script NULL: drawn. */
 struct peer *client_start(struct sock *listener, const struct script *script);
+/* For http_client.c, http_origin.c: `bytes` of a structure that begins with a peer. */
+struct peer *peer_new(size_t bytes, const struct mind *mind, const struct script *script,
+                      bool client, bool tcp);
+void client_offer(struct peer *peer, struct sock *listener);
+/* Another step, in a while. */
+void peer_poke_after(struct peer *peer, uint64_t after_ns);
+/* Finishes, reads no more, and answers what still comes by a reset. */
+void peer_close(struct peer *peer);
+void peer_reset(struct peer *peer);
 /* The client's first step, or the server's once it is paired. */
 void peer_start(struct peer *peer);
 void peer_poke(struct peer *peer);

@@ -11,6 +11,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "http_sim.h"
+
 /* Few large streams, many short sessions at once, or a mixture. */
 enum shape { SHAPE_MIXED, SHAPE_BULK, SHAPE_FLOOD };
 
@@ -299,7 +301,7 @@ static void draw_sessions(struct plan *plan, enum shape shape)
 	}
 }
 
-void plan_draw(struct plan *plan)
+void plan_draw(struct plan *plan, bool http)
 {
 	struct prng *prng = &world->prng;
 	const uint64_t shape_drawn = prng_below(prng, 10);
@@ -327,6 +329,8 @@ void plan_draw(struct plan *plan)
 	plan->check_permille = prng_chance(prng, 300) ? 1000 : 100;
 	plan->batch_permille = (uint32_t)prng_spread(prng, 0, 900);
 	plan->stall_permille = sometimes(300, 50);
+	if (http)
+		http_plan_draw(plan);
 	if (plan->gentle)
 		return;
 	if (prng_chance(prng, 200))
@@ -344,9 +348,10 @@ void plan_trace(const struct plan *plan)
 {
 	const struct conf_proxy *proxy = &plan->conf.proxy;
 
-	trace("plan: %s workers %u accept %d slices %llu x %u window %u max_sessions %u clients %u "
-	      "upstreams %u zero_copy %d recv_credit %d send_vector %d",
-	      plan->gentle ? "gentle" : "rough", plan->workers, proxy->accept,
+	trace("plan: %s%s workers %u accept %d slices %llu x %u window %u max_sessions %u "
+	      "clients %u upstreams %u zero_copy %d recv_credit %d send_vector %d",
+	      plan->http ? "http, " : "", plan->gentle ? "gentle" : "rough", plan->workers,
+	      proxy->accept,
 	      (unsigned long long)(plan->region_bytes / proxy->buffer_size), proxy->buffer_size,
 	      proxy->session_window, proxy->max_sessions, plan->clients,
 	      plan->conf.upstreams_count, proxy->zero_copy_send, plan->features.recv_credit,

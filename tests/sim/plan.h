@@ -34,6 +34,7 @@ struct plan {
 	struct faults faults;
 	uint32_t clients;
 	uint64_t arrive_ns; /* clients arrive within so long */
+	bool http; /* all listeners and origins */
 	bool gentle; /* no fault that may end a session: all of them must complete */
 	/* driving */
 	uint32_t check_permille;  /* turns that end in flow_check() */
@@ -48,7 +49,7 @@ void plan_quiet(struct plan *plan);
 /* One more server of the first upstream; its origin. */
 struct origin *plan_add_server(struct plan *plan, uint32_t upstream, uint32_t weight);
 /* From world->prng. Sets script_draw too. */
-void plan_draw(struct plan *plan);
+void plan_draw(struct plan *plan, bool http);
 void plan_trace(const struct plan *plan);
 
 #endif

@@ -128,7 +128,7 @@ static bool recv_once(struct request *request)
 		return false;
 	}
 	bytes = piece_bytes(request, buffer.bytes);
-	sim_buffers_fill(buffers, &buffer, conn->key, conn->in.read, bytes);
+	sim_buffers_fill(buffers, &buffer, conn, bytes);
 	conn_received(conn, bytes);
 	flags = RING_BUFFER | (uint32_t)buffer.id << 16;
 	if ((pipe_used(&conn->in) > 0 || recv_has_end(request->sock)) !=

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
+#include "http_sim.h"
+
 struct completion {
 	struct op *op;
 	struct request *request;
@@ -382,6 +384,8 @@ static struct request *prepare_send(struct ring *ring, struct op *op, int fd,
 	uint32_t i;
 
 	assert(count > 0 && count <= RING_VECTOR_MAX);
+	if (world->http && request->sock->conn != NULL)
+		http_origin_asked(request->sock->conn);
 	request->parts_count = count;
 	for (i = 0; i < count; i++) {
 		request->parts[i] = parts[i];

@@ -68,10 +68,11 @@ void sim_buffers_watch(struct sim_buffers *buffers, uint8_t *base, uint64_t byte
                        uint32_t slice_bytes);
 void sim_buffers_add(struct sim_buffers *buffers, uint16_t group, void *address, uint32_t bytes,
                      uint16_t id);
-/* The oldest buffer, now the engine's, of which `used` bytes may be read. False: none is left. */
+/* The oldest buffer, now the engine's. False: none is left. */
 bool sim_buffers_take(struct sim_buffers *buffers, uint16_t group, struct sim_buffer *buffer);
-void sim_buffers_fill(struct sim_buffers *buffers, const struct sim_buffer *buffer, uint64_t key,
-                      uint64_t offset, uint32_t used);
+/* What was received into it: `used` bytes may be read. */
+void sim_buffers_fill(struct sim_buffers *buffers, const struct sim_buffer *buffer,
+                      const struct conn *conn, uint32_t used);
 bool sim_buffers_empty(const struct sim_buffers *buffers, uint16_t group);
 uint32_t sim_buffers_next_bytes(const struct sim_buffers *buffers, uint16_t group);
 /* A send names these bytes; until sim_buffers_unpin() they must not be offered. */

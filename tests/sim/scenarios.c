@@ -67,5 +67,6 @@ static uint32_t run_list(const struct scenario *list, const char *name, bool ver
 uint32_t scenarios_run(const char *name, bool verbose, void (*starts)(const char *name))
 {
 	return run_list(scenarios_life, name, verbose, starts) +
-	       run_list(scenarios_relay, name, verbose, starts);
+	       run_list(scenarios_relay, name, verbose, starts) +
+	       run_list(scenarios_http, name, verbose, starts);
 }

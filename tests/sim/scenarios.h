@@ -18,6 +18,7 @@ struct scenario {
 
 extern const struct scenario scenarios_life[]; /* up to one without a name */
 extern const struct scenario scenarios_relay[];
+extern const struct scenario scenarios_http[];
 
 /* Run one by name, or all: how many there were. */
 uint32_t scenarios_run(const char *name, bool verbose, void (*starts)(const char *name));

@@ -157,6 +157,11 @@ static void pair(struct request *request, struct conn *conn)
 
 	if (session_fd(session, SIDE_SERVER) != request->fd)
 		world_fail("descriptor %d: a connect that is not its session's", request->fd);
+	if (client->http) {
+		trace("conn %llx: to origin %u, first for conn %llx", (unsigned long long)conn->key,
+		      request->port, (unsigned long long)client->key);
+		return;
+	}
 	if (client->pair != NULL)
 		world_fail("descriptor %d: its client has a server already", request->fd);
 	client->pair = conn;

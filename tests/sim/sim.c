@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "http_sim.h"
+
 /* Virtual time after which a world that does not end hangs. */
 #define LIVENESS_NS (3000 * NS_PER_S)
 /* Nothing that was cut may stay for longer. */
@@ -38,9 +40,11 @@ static void open_worker(struct sim *sim, uint32_t index)
 	if (plan->register_region)
 		(void)ring_register_region(worker->ring, worker->region, plan->region_bytes);
 	for (i = 0; i < plan->conf.listeners_count; i++) {
-		if (accepts_here(plan, index))
+		if (accepts_here(plan, index)) {
 			sim->listeners[index][i] = sock_listen(
 				plan->binds[i].kind != ADDR_UNIX, plan->listeners[i].backlog);
+			sim->listeners[index][i]->http = plan->listeners[i].mode == MODE_HTTP;
+		}
 		listen_fds[i] = accepts_here(plan, index) ? sim->listeners[index][i]->fd : -1;
 	}
 	result = flow_open(&worker->flow,
@@ -67,6 +71,7 @@ void sim_open(struct sim *sim, struct plan *plan)
 	world->window_bytes = plan->conf.proxy.session_window;
 	world->slice_bytes = plan->conf.proxy.buffer_size;
 	origins_set(plan->origins, plan->origins_count);
+	http_open(plan);
 	plan_trace(plan);
 	result = flow_shared_open(&sim->shared, &plan->conf, plan->conf.proxy.max_sessions,
 	                          plan->workers);
@@ -101,6 +106,8 @@ static void after_turn(struct sim *sim, struct sim_worker *worker)
 	worker->deadline_ns = flow_turn(worker->flow);
 	if (world_chance(sim->plan->check_permille))
 		flow_check(worker->flow);
+	if (sim->plan->http)
+		http_check(sim);
 	worker->over = flow_is_over(worker->flow);
 	if (worker->over) {
 		/* Its loop would have ended here: it must be told to, and is asked no more. */
@@ -215,6 +222,7 @@ void sim_drain(struct sim *sim)
 	sim_sums(sim, &sums);
 	sim->refused_before_drain = (uint32_t)sums.accept_refused;
 	sim->drained_ns = world->now_ns;
+	http_world.drains = true;
 	for (i = 0; i < sim->plan->workers; i++) {
 		flow_drain(sim->flows[i]);
 		sim->workers[i].deadline_ns = 0;
@@ -278,6 +286,8 @@ void sim_finish(struct sim *sim)
 		free(sim->workers[i].region);
 	}
 	flow_shared_close(sim->shared);
+	checks_when_closed();
+	http_close();
 }
 
 static void arrive(void *subject)
@@ -310,7 +320,8 @@ void sim_run_seed(uint64_t seed, bool verbose)
 	uint32_t i;
 
 	world_open(seed, verbose);
-	plan_draw(&plan);
+	/* Every other world speaks HTTP. */
+	plan_draw(&plan, seed % 2 == 0);
 	sim_open(&sim, &plan);
 	for (i = 0; i < plan.clients; i++)
 		world_after(prng_below(&world->prng, plan.arrive_ns), arrive, &sim);

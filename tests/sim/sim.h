@@ -69,5 +69,6 @@ void sim_print_totals(void);
 
 /* checks.c: what must be true when all is over. */
 void checks_at_end(struct sim *sim);
+void checks_when_closed(void);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * sim - run the engine in many simulated worlds, one per seed.
  *
- *     sim                         seeds 1..1000
+ *     sim                         seeds 1..1000: odd ones speak TCP, even ones HTTP
  *     sim --seeds FIRST..LAST
  *     sim --seed N [--verbose]    exactly the world that failed, with a trace
  *     sim --scenario [NAME]       the directed ones of scenarios.c; without a name, all
@@ -135,7 +135,7 @@ static bool run_scenario_apart(const char *name)
 
 static int run_scenarios(const struct run *run)
 {
-	const struct scenario *const lists[] = { scenarios_life, scenarios_relay };
+	const struct scenario *const lists[] = { scenarios_life, scenarios_relay, scenarios_http };
 	const struct scenario *row;
 	uint32_t failures = 0, i;
 

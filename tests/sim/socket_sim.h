@@ -15,6 +15,10 @@
  *   (3) A descriptor is closed once, with no request on it, and not used afterwards.
  *   (4) What a session has received and not yet sent never exceeds the window by more than a slice.
  *
+ * A session of HTTP changes what it passes on and has several connections to servers in its life,
+ * so its connections have no pair: the bytes themselves are kept, its peers read them strictly
+ * (http_sim.h), and of the above only (3) is checked here.
+ *
  * A reset leaves an error on the socket that is reported once, by whichever request asks first; a
  * receive that asks second is told of an end. That is what Linux does, and it is the reason why an
  * end alone does not prove that a stream is complete.
@@ -24,7 +28,14 @@
 
 #include "world.h"
 
+struct bytes {
+	uint8_t *at;
+	uint64_t count;
+	uint64_t room;
+};
+
 struct pipe {
+	struct bytes kept; /* of HTTP: all of them; those beyond `written` are yet to be written */
 	uint64_t written;
 	uint64_t read;
 	uint32_t capacity;
@@ -42,6 +53,7 @@ struct conn {
 	uint64_t sent_home; /* bytes of out in sends that the engine was told of */
 	bool from_client;
 	bool tcp;
+	bool http;
 	bool accepted;    /* the engine was given its descriptor */
 	bool end_read;    /* the engine was told that the peer finished */
 	bool peer_reset;  /* the peer sent a reset */
@@ -58,6 +70,7 @@ struct sock {
 	int fd;           /* -1: closed */
 	bool listening;
 	bool tcp;
+	bool http;     /* listening: its clients speak it */
 	bool finished; /* the engine sends no more */
 	bool stopped;
 	bool aborted;
@@ -106,6 +119,10 @@ void conn_send(struct conn *conn, const uint8_t *bytes, uint64_t count);
 /* The memory of a zero-copy send, before it is given back. */
 void conn_check_sent(const struct conn *conn, uint64_t offset, const uint8_t *bytes,
                      uint64_t count);
+
+void bytes_add(struct bytes *bytes, const void *from, uint64_t count);
+/* What the peer wrote, from the first byte that the engine has not received. */
+void conn_fill(const struct conn *conn, uint8_t *bytes, uint64_t count);
 
 static inline uint64_t pipe_used(const struct pipe *pipe)
 {

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "socket_sim.h"
+
 struct world *world;
 
 void world_open(uint64_t seed, bool verbose)
@@ -35,8 +37,21 @@ static void free_all(struct list *head, size_t node_offset)
 		free((char *)node - node_offset);
 }
 
+static void free_kept(void)
+{
+	struct list *node;
+
+	for (node = world->conns.next; node != &world->conns; node = node->next) {
+		struct conn *conn = container_of(node, struct conn, node);
+
+		free(conn->in.kept.at);
+		free(conn->out.kept.at);
+	}
+}
+
 void world_close(void)
 {
+	free_kept();
 	/* Each of them begins with its node. */
 	free_all(&world->conns, 0);
 	free_all(&world->socks, 0);

@@ -71,6 +71,7 @@ struct event {
 struct world {
 	uint64_t seed;
 	bool verbose;
+	bool http; /* its clients and servers speak HTTP */
 	struct prng prng;
 	uint64_t now_ns;
 	struct faults faults;

@@ -434,6 +434,61 @@ TEST(every_key_of_listener_and_upstream_reaches_its_member)
 	conf_unref(conf);
 }
 
+TEST(every_key_about_balance_and_health_reaches_its_member)
+{
+	struct conf *conf =
+		load("[listener a]\nbind = *:80\nupstream = b\n[upstream b]\n"
+		     "server = 10.0.0.1:80\nserver = 10.0.0.2:80 max_sessions=9 backup\n"
+		     "balance = maglev\nhealth = http\nhealth_interval = 5s\n"
+		     "health_timeout = 2s\nhealth_rise = 4\nhealth_fall = 6\n"
+		     "health_path = /up?deep=1\nhealth_host = a.example:8080\n"
+		     "health_status = 204\nhealth_port = 81\neject_after = 7\n"
+		     "eject_time = 11s\nslow_start = 1m\non_down = close\nqueue = 12\n"
+		     "queue_timeout = 13s\nretry_budget = 14\n[upstream c]\n"
+		     "server = unix:/c\n");
+	const struct conf_upstream *upstream;
+
+	if (!CHECK(conf))
+		return;
+	upstream = &conf->upstreams[0];
+	CHECK_UINT(upstream->servers[0].max_sessions, 0);
+	CHECK(!upstream->servers[0].is_backup);
+	CHECK_UINT(upstream->servers[1].max_sessions, 9);
+	CHECK(upstream->servers[1].is_backup);
+	CHECK_UINT(upstream->balance, BALANCE_MAGLEV);
+	CHECK_UINT(upstream->health, PROBE_HTTP);
+	CHECK_UINT(upstream->health_interval_ns, 5 * NS_PER_S);
+	CHECK_UINT(upstream->health_timeout_ns, 2 * NS_PER_S);
+	CHECK_UINT(upstream->health_rise, 4);
+	CHECK_UINT(upstream->health_fall, 6);
+	CHECK_TEXT(upstream->health_path, "/up?deep=1");
+	CHECK_TEXT(upstream->health_host, "a.example:8080");
+	CHECK_UINT(upstream->health_status.first, 204);
+	CHECK_UINT(upstream->health_status.last, 204);
+	CHECK_UINT(upstream->health_port, 81);
+	CHECK_UINT(upstream->eject_after, 7);
+	CHECK_UINT(upstream->eject_time_ns, 11 * NS_PER_S);
+	CHECK_UINT(upstream->slow_start_ns, 60 * NS_PER_S);
+	CHECK_UINT(upstream->on_down, ON_DOWN_CLOSE);
+	CHECK_UINT(upstream->queue, 12);
+	CHECK_UINT(upstream->queue_timeout_ns, 13 * NS_PER_S);
+	CHECK_UINT(upstream->retry_budget, 14);
+	upstream = &conf->upstreams[1];
+	CHECK_UINT(upstream->balance, BALANCE_ROUND_ROBIN);
+	CHECK_UINT(upstream->health, PROBE_OFF);
+	CHECK_TEXT(upstream->health_path, "/");
+	CHECK(upstream->health_host == NULL);
+	CHECK_UINT(upstream->health_status.first, 200);
+	CHECK_UINT(upstream->health_status.last, 399);
+	CHECK_UINT(upstream->health_port, 0);
+	CHECK_UINT(upstream->eject_after, 5);
+	CHECK_UINT(upstream->slow_start_ns, 0);
+	CHECK_UINT(upstream->on_down, ON_DOWN_KEEP);
+	CHECK_UINT(upstream->queue, 0);
+	CHECK_UINT(upstream->retry_budget, 20);
+	conf_unref(conf);
+}
+
 /* A host name may be longer than a name that somebody chose. */
 TEST(a_server_is_called_by_its_address_however_long)
 {
@@ -480,6 +535,7 @@ static const struct unit_test tests[] = {
 	ROW(what_is_left_out_has_its_default),
 	ROW(every_key_of_proxy_reaches_its_member),
 	ROW(every_key_of_listener_and_upstream_reaches_its_member),
+	ROW(every_key_about_balance_and_health_reaches_its_member),
 	ROW(a_server_is_called_by_its_address_however_long),
 	ROW(a_snapshot_lives_until_its_last_reference),
 };

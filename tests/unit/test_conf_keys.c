@@ -273,7 +273,8 @@ struct shown {
 /* May the file show this key with other values beside its default? */
 static bool has_examples(const struct row *row)
 {
-	return !strcmp(row->section, "route") || !strcmp(row->key, "mode");
+	return !strcmp(row->section, "route") || !strcmp(row->key, "mode") ||
+	       !strcmp(row->key, "proxy_protocol");
 }
 
 /* How proxy.ini shows this row's key in its section. */
@@ -337,7 +338,8 @@ TEST(the_shipped_file_explains_the_options_of_server)
 
 		if (!rows[i].is_option)
 			continue;
-		snprintf(example, sizeof(example), " %s=", rows[i].key);
+		snprintf(example, sizeof(example),
+			 row_is(&rows[i], "FLAG") ? " %s\n" : " %s=", rows[i].key);
 		CHECK(strstr(text, example) != NULL);
 	}
 	free(text);
@@ -395,6 +397,10 @@ TEST(the_shipped_file_is_right_in_its_comments)
 	CHECK_UINT(conf->listeners[0].pages_count, 1);
 	CHECK_UINT(conf->listeners_count, 2);
 	CHECK_UINT(conf->listeners[1].mode, MODE_TCP);
+	CHECK_UINT(conf->listeners[1].proxy_protocol, PROXY_V2);
+	CHECK_UINT(conf->listeners[1].proxy_from_count, 2);
+	CHECK(conf->listeners[0].access != NULL);
+	CHECK_UINT(conf->upstreams[0].sources_count, 1);
 	CHECK_UINT(conf->upstreams_count, 3);
 	CHECK_UINT(conf->routes_count, 4);
 	for (uint32_t i = 0; i < conf->routes_count; i++)

@@ -132,6 +132,42 @@ TEST(a_lone_server_is_tried_again_and_drained_ones_never)
 	upstreams_close(bench.upstreams);
 }
 
+TEST(the_policy_is_what_the_file_says)
+{
+	const struct conf_server server = { .weight = 7, .max_sessions = 8, .is_backup = true };
+	struct conf_upstream conf = {
+		.balance = BALANCE_RANDOM_TWO,
+		.health = PROBE_TCP,
+		.health_interval_ns = 1000001,
+		.health_rise = 3,
+		.health_fall = 4,
+		.eject_after = 5,
+		.eject_time_ns = 6000000,
+		.slow_start_ns = 1,
+		.retry_budget = 9,
+	};
+	struct server_policy server_policy;
+	struct upstream_policy policy;
+
+	upstream_policy_read(&policy, &conf);
+	CHECK_UINT(policy.balance, BALANCE_RANDOM_TWO);
+	CHECK_UINT(policy.health.interval_ms, 2);
+	CHECK_UINT(policy.health.rise, 3);
+	CHECK_UINT(policy.health.fall, 4);
+	CHECK_UINT(policy.eject_after, 5);
+	CHECK_UINT(policy.eject_time_ms, 6);
+	CHECK_UINT(policy.slow_start_ms, 1);
+	CHECK_UINT(policy.retry_budget, 9);
+	CHECK(policy.servers == NULL);
+	conf.health = PROBE_OFF;
+	upstream_policy_read(&policy, &conf);
+	CHECK_UINT(policy.health.interval_ms, 0);
+	server_policy_read(&server_policy, &server);
+	CHECK_UINT(server_policy.weight, 7);
+	CHECK_UINT(server_policy.max_sessions, 8);
+	CHECK(server_policy.is_backup);
+}
+
 static const struct unit_test tests[] = {
 	ROW(equal_servers_take_turns_in_the_order_of_the_file),
 	ROW(weights_are_smooth_not_in_bursts),
@@ -139,5 +175,6 @@ static const struct unit_test tests[] = {
 	ROW(workers_start_at_different_servers),
 	ROW(the_server_that_failed_is_avoided_while_there_is_another),
 	ROW(a_lone_server_is_tried_again_and_drained_ones_never),
+	ROW(the_policy_is_what_the_file_says),
 };
 UNIT_MAIN(tests)

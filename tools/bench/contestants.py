@@ -16,7 +16,12 @@ import time
 
 import scenarios
 
-NAMES = ("direct", "sluice", "other", "haproxy", "haproxy-splice", "nginx")
+NAMES = ("direct", "sluice", "other", "haproxy", "haproxy-splice", "nginx", "sluice-as-tcp",
+         "sluice-routes")
+# Sluice against itself, for http scenarios only: the same requests through mode = tcp, and through
+# the last of a thousand routes. Asked for by name.
+VARIANTS = ("sluice-as-tcp", "sluice-routes")
+ROUTES = 1000
 HOST = "127.0.0.1"
 SESSIONS_MAX = 9000
 START_SECONDS = 8.0
@@ -128,8 +133,14 @@ def sluice_config(job):
     lines += [line.strip() for line in job.extra.split(";") if line.strip()]
     for service, port, origin in job.services:
         lines += [f"[listener {service}]", f"bind = {HOST}:{port}", f"upstream = {service}"]
-        if job.mode == "http":
+        if job.mode == "http" and job.name != "sluice-as-tcp":
             lines.append("mode = http")
+        if job.name == "sluice-routes":
+            for i in range(ROUTES):
+                lines += [f"[route {service}-{i}]", f"listener = {service}", f"path = /p{i}/*",
+                          f"host = h{i}.test", f"upstream = {service}"]
+            lines += [f"[route {service}-last]", f"listener = {service}", f"host = {HOST}",
+                      f"path = /*", f"upstream = {service}"]
         lines += [f"[upstream {service}]", f"server = {HOST}:{origin}"]
         if job.mode == "http":
             lines.append(f"pool_max = {job.sessions}")
@@ -193,6 +204,8 @@ events {{ worker_connections {2 * job.sessions + 500}; multi_accept on; }}
 PEERS = {
     "sluice": (None, sluice_config, ["-c"], 0),
     "other": (None, sluice_config, ["-c"], 0),
+    "sluice-as-tcp": (None, sluice_config, ["-c"], 0),
+    "sluice-routes": (None, sluice_config, ["-c"], 0),
     "haproxy": ("haproxy", haproxy_config, ["-db", "-f"], 0),
     "haproxy-splice": ("haproxy", haproxy_config, ["-db", "-f"], 0),
     "nginx": ("nginx", nginx_config, ["-c"], 1),
@@ -227,6 +240,8 @@ class Field:
         self.origin = Instance("direct", ports, [child.pid], child)
 
     def _program(self, name):
+        if name in VARIANTS:
+            return self.options.sluice
         if name in ("sluice", "other"):
             return self.options.sluice if name == "sluice" else self.options.other
         path = program(PEERS[name][0])
@@ -236,6 +251,8 @@ class Field:
 
     def _start(self, name, mode, fresh):
         options = self.options
+        if name in VARIANTS and mode != "http":
+            raise Refused("it is for http scenarios")
         base = options.port + 100 + BLOCK * NAMES.index(name) + (FRESH if fresh else 0)
         ports = {service: base + SERVICE_OFFSET[service] for service in scenarios.SERVICES[mode]}
         extra = {"sluice": options.extra, "other": options.other_extra}.get(name, "")

@@ -9,7 +9,8 @@ LEAST = 0.02           # differences below this are not called better or worse
 STOLEN_MAX = 0.01      # of the proxy's CPU, before a slice is called disturbed: by the hypervisor,
 OTHERS_MAX = 0.10      # by other processes
 ERRORS_MAX = 0.001     # of the units
-PEERS = ("direct", "other", "haproxy", "haproxy-splice", "nginx")
+PEERS = ("direct", "other", "haproxy", "haproxy-splice", "nginx", "sluice-as-tcp",
+         "sluice-routes")
 MORE_IS_BETTER = ("rate",)
 UNITS = {"rate": "units/s", "cpu_us_per_unit": "CPU us/unit", "p50_us": "p50 us",
          "p99_us": "p99 us"}

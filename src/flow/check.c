@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * check.c - active health checks. The picture is in check.h.
+ */
+#include "check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "flow_private.h"
+#include "net/proxy_header.h"
+
+#define CHECK_REQUEST_MAX 1024u
+#define CHECK_HEAD_MAX 1024u
+#define TELL_MS 200
+
+enum check_state { CHECK_WAITING, CHECK_CONNECTING, CHECK_ASKED, CHECK_ENDING };
+
+struct check {
+	struct op connect;
+	struct op send;
+	struct op recv;
+	struct timer timer; /* WAITING: the next one; else: the end of this one */
+	struct flow *flow;
+	struct server *server;
+	const struct conf_upstream *upstream;
+	struct addr addr;
+	int fd;
+	uint8_t state;
+	uint8_t result; /* enum health_reason */
+	bool over;      /* ENDING for good: the worker drains */
+	uint16_t request_len;
+	uint16_t head_len;
+	char request[CHECK_REQUEST_MAX];
+	uint8_t head[CHECK_HEAD_MAX];
+};
+
+static bool ops_home(const struct check *check)
+{
+	return !check->connect.away && !check->send.away && !check->recv.away;
+}
+
+static void check_ended(struct check *check)
+{
+	struct flow *flow = check->flow;
+	uint64_t next;
+
+	assert(check->state == CHECK_ENDING);
+	if (!ops_home(check))
+		return;
+	ring_socket_close(flow->ring, check->fd);
+	check->fd = -1;
+	check->state = CHECK_WAITING;
+	flow->checks_running--;
+	if (check->over || flow->draining)
+		return;
+	counter_add(&flow->stats.health_checks, 1);
+	if (check->result != HEALTH_PASSED)
+		counter_add(&flow->stats.health_checks_failed, 1);
+	next = server_checked(check->server, check->result, flow_now_ms(flow));
+	wheel_set(&flow->wheel, &check->timer, next);
+	checks_tell(flow);
+}
+
+/* May be called for each op that comes home. */
+static void check_end(struct check *check, enum health_reason result)
+{
+	if (check->state != CHECK_ENDING) {
+		check->state = CHECK_ENDING;
+		check->result = (uint8_t)result;
+		wheel_stop(&check->flow->wheel, &check->timer);
+		ring_socket_abort(check->flow->ring, check->fd);
+		if (check->connect.away)
+			ring_cancel(check->flow->ring, &check->connect);
+	}
+	check_ended(check);
+}
+
+static enum health_reason reason_of(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED:
+	case -ENOENT:
+		return HEALTH_REFUSED;
+	case -ECANCELED:
+	case -ETIMEDOUT:
+		return HEALTH_TIMED_OUT;
+	case -ECONNRESET:
+	case -EPIPE:
+		return HEALTH_RESET;
+	default:
+		return HEALTH_UNREACHABLE;
+	}
+}
+
+static void listen_for_answer(struct check *check)
+{
+	ring_recv(check->flow->ring, &check->recv, check->fd, SLICE_SMALL,
+		  check->flow->slices.small_bytes, RING_RECV_POLL_FIRST);
+}
+
+static void on_connect_done(struct op *op, int result, uint32_t flags)
+{
+	struct check *check = container_of(op, struct check, connect);
+
+	(void)flags;
+	if (check->state == CHECK_ENDING)
+		check_ended(check);
+	else if (result < 0)
+		check_end(check, reason_of(result));
+	else if (check->upstream->health == PROBE_TCP)
+		check_end(check, HEALTH_PASSED);
+	else {
+		check->state = CHECK_ASKED;
+		listen_for_answer(check);
+	}
+}
+
+static void on_send_done(struct op *op, int result, uint32_t flags)
+{
+	struct check *check = container_of(op, struct check, send);
+
+	(void)result; /* what went wrong is told by the receive, or by the connect */
+	(void)flags;
+	if (check->state == CHECK_ENDING)
+		check_ended(check);
+}
+
+/* What has come of the answer. */
+static void judge(struct check *check)
+{
+	static const struct http_limits limits = { .head_bytes = CHECK_HEAD_MAX,
+						   .fields = HTTP_FIELDS_MAX };
+	static const struct http_asked asked = { .method = HTTP_METHOD_GET };
+	const struct conf_statuses *wanted = &check->upstream->health_status;
+	struct http_head *head = &check->flow->head;
+
+	http_head_begin(head, HTTP_HEAD_RESPONSE, &limits, &asked);
+	switch (http_head_feed(head, check->head, check->head_len)) {
+	case HTTP_MORE:
+		/* The fields do not matter, and need not fit. */
+		if (check->head_len < CHECK_HEAD_MAX) {
+			listen_for_answer(check);
+			return;
+		}
+		check_end(check, HEALTH_MALFORMED);
+		return;
+	case HTTP_REFUSED:
+		check_end(check, HEALTH_MALFORMED);
+		return;
+	case HTTP_DONE:
+		break;
+	}
+	check_end(check, head->status >= wanted->first && head->status <= wanted->last ?
+				 HEALTH_PASSED :
+				 HEALTH_STATUS);
+}
+
+static void on_recv_done(struct op *op, int result, uint32_t flags)
+{
+	struct check *check = container_of(op, struct check, recv);
+	struct slices *slices = &check->flow->slices;
+	uint32_t room = CHECK_HEAD_MAX - check->head_len;
+
+	if (flags & RING_BUFFER) {
+		uint32_t len = result > 0 ? (uint32_t)result : 0;
+		uint32_t slice = slices_received(slices, SLICE_SMALL, ring_buffer_id(flags), len);
+
+		memcpy(check->head + check->head_len, slices_memory(slices, slice),
+		       len < room ? len : room);
+		check->head_len += (uint16_t)(len < room ? len : room);
+		slices_give(slices, slice);
+	}
+	if (check->state == CHECK_ENDING)
+		check_ended(check);
+	else if (result == -ENOBUFS) /* no memory is no fault of the server's */
+		listen_for_answer(check);
+	else if (result < 0)
+		check_end(check, reason_of(result));
+	else if (result == 0)
+		check_end(check, HEALTH_CLOSED);
+	else
+		judge(check);
+}
+
+static void check_begin(struct check *check)
+{
+	struct flow *flow = check->flow;
+	const struct conf_upstream *upstream = check->upstream;
+	struct iovec part = { .iov_base = check->request, .iov_len = check->request_len };
+	bool asks = check->request_len > 0;
+
+	check->head_len = 0;
+	check->fd = ring_socket_open(flow->ring, check->addr.u.any.sa_family);
+	if (check->fd < 0) { /* no descriptor: that says nothing of the server */
+		wheel_set(&flow->wheel, &check->timer, flow_now_ms(flow) + MS_PER_S);
+		return;
+	}
+	flow->checks_running++;
+	check->state = CHECK_CONNECTING;
+	wheel_set(&flow->wheel, &check->timer,
+		  flow_now_ms(flow) + upstream->health_timeout_ns / NS_PER_MS);
+	ring_connect(flow->ring, &check->connect, check->fd, &check->addr.u.any, check->addr.len,
+		     upstream->health_timeout_ns, asks ? &check->send : NULL, &part, asks);
+}
+
+static void on_time(struct timer *timer)
+{
+	struct check *check = container_of(timer, struct check, timer);
+
+	if (check->state == CHECK_WAITING) {
+		if (!check->flow->draining)
+			check_begin(check);
+		return;
+	}
+	check_end(check, HEALTH_TIMED_OUT);
+}
+
+/* --- what is asked ---------------------------------------------------------------------------- */
+
+static void write_request(struct check *check)
+{
+	const struct conf_upstream *upstream = check->upstream;
+	char host[ADDR_TEXT_MAX] = "localhost";
+	int len;
+
+	if (upstream->send_proxy != SEND_PROXY_OFF)
+		check->request_len = (uint16_t)proxy_header_write_local(
+			(uint8_t *)check->request,
+			upstream->send_proxy == SEND_PROXY_V1 ? PROXY_HEADER_V1 : PROXY_HEADER_V2);
+	if (upstream->health == PROBE_TCP)
+		return;
+	if (check->server->conf->addr.kind != ADDR_UNIX)
+		(void)addr_format(host, &check->server->conf->addr);
+	len = snprintf(check->request + check->request_len,
+		       sizeof(check->request) - check->request_len,
+		       "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: sluice-health\r\n"
+		       "Connection: close\r\n\r\n",
+		       upstream->health_path,
+		       upstream->health_host != NULL ? upstream->health_host : host);
+	assert(len > 0 && (size_t)len < sizeof(check->request) - check->request_len);
+	check->request_len += (uint16_t)len;
+}
+
+static void check_init(struct check *check, struct flow *flow, struct server *server)
+{
+	const struct conf_upstream *upstream = &flow->conf->upstreams[server->upstream_index];
+
+	check->flow = flow;
+	check->server = server;
+	check->upstream = upstream;
+	check->fd = -1;
+	check->addr = server->conf->addr;
+	if (upstream->health_port != 0 && check->addr.kind == ADDR_INET)
+		check->addr.u.in.sin_port = htons((uint16_t)upstream->health_port);
+	else if (upstream->health_port != 0 && check->addr.kind == ADDR_INET6)
+		check->addr.u.in6.sin6_port = htons((uint16_t)upstream->health_port);
+	op_init(&check->connect, on_connect_done);
+	op_init(&check->send, on_send_done);
+	op_init(&check->recv, on_recv_done);
+	timer_init(&check->timer, on_time);
+	write_request(check);
+}
+
+/* --- all of a worker's ------------------------------------------------------------------------ */
+
+static bool is_mine(const struct flow *flow, const struct server *server)
+{
+	return flow->conf->upstreams[server->upstream_index].health != PROBE_OFF &&
+	       server->index % flow->shared->workers_count == flow->worker_index;
+}
+
+static uint32_t each_server(struct flow *flow, struct check *checks)
+{
+	uint32_t count = 0, i, j;
+
+	for (i = 0; i < flow->conf->upstreams_count; i++) {
+		const struct conf_upstream *upstream = &flow->conf->upstreams[i];
+
+		for (j = 0; j < upstream->servers_count; j++) {
+			struct server *server = upstream_server(flow->upstreams, upstream, j);
+
+			if (!is_mine(flow, server))
+				continue;
+			if (checks != NULL)
+				check_init(&checks[count], flow, server);
+			count++;
+		}
+	}
+	return count;
+}
+
+static void on_tell(struct timer *timer)
+{
+	struct flow *flow = container_of(timer, struct flow, tell_timer);
+
+	upstreams_tick(flow->shared->upstreams, flow_now_ms(flow));
+	checks_tell(flow);
+	if (!flow->draining)
+		wheel_set(&flow->wheel, &flow->tell_timer, flow_now_ms(flow) + TELL_MS);
+}
+
+/* Something can happen to servers only if checks or ejections are asked for. */
+static bool servers_can_change(const struct conf *conf)
+{
+	uint32_t i;
+
+	for (i = 0; i < conf->upstreams_count; i++)
+		if (conf->upstreams[i].health != PROBE_OFF)
+			return true;
+	return false;
+}
+
+size_t check_bytes(void)
+{
+	return sizeof(struct check);
+}
+
+uint32_t checks_wanted(struct flow *flow)
+{
+	return each_server(flow, NULL);
+}
+
+void checks_init(struct flow *flow)
+{
+	timer_init(&flow->tell_timer, on_tell);
+	(void)each_server(flow, flow->checks);
+}
+
+void checks_start(struct flow *flow)
+{
+	uint32_t i;
+
+	for (i = 0; i < flow->checks_count; i++)
+		wheel_set(&flow->wheel, &flow->checks[i].timer,
+			  server_check_first_ms(flow->checks[i].server, flow_now_ms(flow)));
+	if (servers_can_change(flow->conf))
+		wheel_set(&flow->wheel, &flow->tell_timer, flow_now_ms(flow) + TELL_MS);
+}
+
+void checks_stop(struct flow *flow)
+{
+	uint32_t i;
+
+	wheel_stop(&flow->wheel, &flow->tell_timer);
+	for (i = 0; i < flow->checks_count; i++) {
+		struct check *check = &flow->checks[i];
+
+		check->over = true;
+		if (check->state == CHECK_WAITING)
+			wheel_stop(&flow->wheel, &check->timer);
+		else
+			check_end(check, HEALTH_TIMED_OUT);
+	}
+}
+
+/* --- what became of servers ------------------------------------------------------------------- */
+
+static const char *const state_texts[] = { [SERVER_UP] = "up",
+					   [SERVER_DOWN] = "down",
+					   [SERVER_EJECTED] = "ejected",
+					   [SERVER_DRAINED] = "drained" };
+
+static void tell(struct flow *flow, const struct health_event *event)
+{
+	log_warn(flow->log, "server %s/%s is %s: %s", event->upstream->name, event->server->name,
+		 state_texts[event->after], health_reason_texts[event->reason]);
+	if (event->after == SERVER_DOWN)
+		counter_add(&flow->stats.servers_went_down, 1);
+	else if (event->after == SERVER_UP)
+		counter_add(&flow->stats.servers_came_up, 1);
+	else if (event->after == SERVER_EJECTED)
+		counter_add(&flow->stats.servers_ejected, 1);
+}
+
+/* Its sessions end, and what is kept of connections to it. */
+static void leave(struct flow *flow, const struct server *server)
+{
+	enum session_state state;
+
+	pool_abandon(flow, server);
+	if (flow->conf->upstreams[server->upstream_index].on_down != ON_DOWN_CLOSE)
+		return;
+	for (state = SESSION_CONNECT; state <= SESSION_RELAY; state++) {
+		struct list *node = flow->sessions[state].next;
+
+		while (node != &flow->sessions[state]) {
+			struct session *session = container_of(node, struct session, link);
+
+			node = node->next;
+			if (session->server == server && session->conn != NULL)
+				session_close(session, CLOSE_SERVER_DOWN);
+		}
+	}
+}
+
+void checks_tell(struct flow *flow)
+{
+	struct health_event event;
+	struct server *server;
+
+	while (upstreams_take_event(flow->shared->upstreams, &event))
+		tell(flow, &event);
+	while ((server = upstreams_take_fallen(flow->upstreams)) != NULL)
+		leave(flow, server);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * http_shelf.c - an unfinished head waits in the memory of the exchange that it will become.
+ *
+ * A slice holds 16 KB and more, and is everybody's; a client that sends the first byte of a head
+ * and then nothing would have one for as long as head_timeout. Its exchange is reserved for it
+ * anyway. When more comes, the shelved bytes are put in front of it.
+ */
+#include <string.h>
+
+#include "flow_private.h"
+
+#define SHELF_MAX 2048u
+static_assert(sizeof(struct exchange) >= SHELF_MAX, "a shelf is an exchange that is not yet one");
+
+void http_shelf_drop(struct session *session)
+{
+	if (session->shelf != NULL)
+		slab_give(session->flow->shared->exchanges, session->shelf);
+	session->shelf = NULL;
+	session->shelf_len = 0;
+}
+
+void http_shelve(struct session *session)
+{
+	struct flow *flow = session->flow;
+	struct relay *up = &session->relays[SIDE_CLIENT];
+	uint32_t len;
+	const uint8_t *bytes = http_first(session, SIDE_CLIENT, &len);
+
+	assert(session->shelf == NULL && session->exchange == NULL);
+	if (len > SHELF_MAX || len < up->held_back)
+		return;
+	session->shelf = slab_take(flow->shared->exchanges);
+	assert(session->shelf != NULL); /* as many as sessions */
+	memcpy(session->shelf, bytes, len);
+	session->shelf_len = (uint16_t)len;
+	up->held_back -= len;
+	relay_dequeue(flow, up, len);
+}
+
+bool http_unshelve(struct session *session)
+{
+	struct relay *up = &session->relays[SIDE_CLIENT];
+	uint8_t *front = http_make_room(session, SIDE_CLIENT, session->shelf_len);
+
+	if (front == NULL)
+		return false;
+	memcpy(front, session->shelf, session->shelf_len);
+	up->queued_bytes += session->shelf_len;
+	up->held_back += session->shelf_len;
+	http_shelf_drop(session);
+	return true;
+}
