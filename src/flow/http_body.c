@@ -178,19 +178,31 @@ static void move_to_front(struct flow *flow, struct slice *slice)
 	slice->start = 0;
 }
 
+/* A slice of its own in front of the queue. */
+static uint8_t *begin_with(struct flow *flow, struct relay *relay, uint32_t bytes)
+{
+	uint32_t index = slices_take(&flow->slices, SLICE_SMALL);
+
+	if (index == SLICE_NONE)
+		return NULL;
+	assert(bytes <= slices_capacity(&flow->slices, index));
+	slices_at(&flow->slices, index)->len = bytes;
+	slices_at(&flow->slices, index)->next = relay->oldest;
+	relay->oldest = index;
+	relay->slices_count++;
+	relay->held_bytes += slices_capacity(&flow->slices, index);
+	return slices_memory(&flow->slices, index);
+}
+
 uint8_t *http_make_room(struct session *session, enum side side, uint32_t bytes)
 {
 	struct flow *flow = session->flow;
 	struct relay *relay = &session->relays[side];
 	struct slice *first = slices_at(&flow->slices, relay->oldest);
 
+	if (first->len + bytes > slices_capacity(&flow->slices, relay->oldest))
+		return begin_with(flow, relay, bytes);
 	if (first->start < bytes) {
-		if (first->len + bytes > slices_capacity(&flow->slices, relay->oldest) &&
-		    !enlarge_first(flow, relay))
-			return NULL;
-		first = slices_at(&flow->slices, relay->oldest);
-		if (first->len + bytes > slices_capacity(&flow->slices, relay->oldest))
-			return NULL;
 		memmove(slices_memory(&flow->slices, relay->oldest) + bytes, bytes_of(flow, first),
 			first->len);
 		first->start = bytes;

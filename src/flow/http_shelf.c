@@ -29,7 +29,12 @@ void http_shelve(struct session *session)
 	const uint8_t *bytes = http_first(session, SIDE_CLIENT, &len);
 
 	assert(session->shelf == NULL && session->exchange == NULL);
-	if (len > SHELF_MAX || len < up->held_back)
+	/* What the next receive brings must fit behind it: see arm(). */
+	if (relay_receiving(up)) {
+		relay_stop_receiving(up);
+		return;
+	}
+	if (len > SHELF_MAX || len > flow->slices.small_bytes / 2 || len < up->held_back)
 		return;
 	session->shelf = slab_take(flow->shared->exchanges);
 	assert(session->shelf != NULL); /* as many as sessions */

@@ -240,6 +240,8 @@ static bool may_be_the_last(const struct session *session, const struct relay *r
 {
 	if (!session->http)
 		return false;
+	if (relay->side == SIDE_CLIENT && session->shelf_len > 0)
+		return true; /* no more than fits behind what is shelved */
 	if (relay->side == SIDE_SERVER) /* it may go to another worker, and so to another ring */
 		return session->upstream->pool == POOL_SHARED;
 	return relay->bytes == 0;
@@ -280,6 +282,9 @@ static void arm(struct session *session, struct relay *relay)
 	} else if (limit > small) {
 		limit = small;
 	}
+	/* The shelved begin of a head is put in front of it, into the same slice. */
+	if (relay->side == SIDE_CLIENT && session->shelf_len > 0 && limit > small - session->shelf_len)
+		limit = small - session->shelf_len;
 	ring_recv(flow->ring, &relay->source->recv, relay->source->fd, relay->source->recv_class,
 		  limit, flags | (relay->source->recv_many ? RING_RECV_MANY : 0));
 }
@@ -294,6 +299,16 @@ void relay_watch(struct relay *relay)
 		return;
 	relay->source->watching = true;
 	ring_watch(session->flow->ring, &relay->source->recv, relay->source->fd);
+}
+
+void relay_stop_receiving(struct relay *relay)
+{
+	struct wire *wire = relay->source;
+
+	if (!wire->recv_many || wire->cancelling || wire->watching)
+		return;
+	wire->cancelling = true;
+	ring_cancel(wire->flow->ring, &wire->recv);
 }
 
 void relay_stop_watching(struct relay *relay)

@@ -106,6 +106,8 @@ void on_send(struct op *op, int result, uint32_t flags);
 /* While the target is stuck nothing is received, and so a reset of the source would go unnoticed:
  * watch for it. Harmless when the relay is not stuck. */
 void relay_watch(struct relay *relay);
+/* The multishot receive that is away, if it is one, ends soon. */
+void relay_stop_receiving(struct relay *relay);
 void relay_stop_watching(struct relay *relay);
 /* Flush at the end of this turn. */
 void relay_mark(struct relay *relay);

@@ -15,6 +15,8 @@ struct http_origin {
 	uint32_t served; /* requests that came before */
 	uint64_t answer_at_ns; /* 0: not yet known */
 	bool answers;          /* its answer stands in what it writes */
+	struct ask *asked_behind; /* the ask before a new request, and what was written then */
+	uint64_t asked_written;
 	uint64_t begins;       /* of the answer, in what it writes; before that: where it would */
 	uint64_t ends;
 	uint64_t stray; /* where bytes begin that belong to nothing; UINT64_MAX: nowhere */
@@ -423,6 +425,11 @@ void http_origin_asked(struct conn *conn)
 	if (origin->tunnel || origin->message.state != MESSAGE_DONE || !origin->answers ||
 	    conn->out.written > conn->out.read || conn->peer->gone || conn->peer_closed)
 		return;
+	/* The rest of one whose send was cut short. */
+	if (origin->ask == origin->asked_behind && conn->out.written > origin->asked_written)
+		return;
+	origin->asked_behind = origin->ask;
+	origin->asked_written = conn->out.written;
 	if (conn->in.read < origin->ends)
 		wrong(origin, "a new request before the answer to the last one was received");
 	if (pipe_used(&conn->in) > 0 || conn->in.finished || conn->peer_reset)

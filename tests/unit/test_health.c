@@ -222,7 +222,7 @@ TEST(each_worker_and_upstream_has_a_budget)
 	case_open(c, 2);
 	for (uint32_t i = 0; i < 50; i++)
 		upstream_request(c->workers[0], &c->upstream, 0);
-	for (uint32_t i = 0; i < 20; i++)
+	for (uint32_t i = 0; i < BUDGET_LEAST + 10; i++)
 		CHECK(upstream_may_retry(c->workers[0], &c->upstream, 0));
 	CHECK(!upstream_may_retry(c->workers[0], &c->upstream, 0));
 	CHECK(upstream_may_retry(c->workers[1], &c->upstream, 0));
