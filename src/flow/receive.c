@@ -241,7 +241,7 @@ static bool may_be_the_last(const struct session *session, const struct relay *r
 	if (!session->http)
 		return false;
 	if (relay->side == SIDE_CLIENT && session->shelf_len > 0)
-		return true; /* no more than fits behind what is shelved */
+		return true;            /* no more than fits behind what is shelved */
 	if (relay->side == SIDE_SERVER) /* it may go to another worker, and so to another ring */
 		return session->upstream->pool == POOL_SHARED;
 	return relay->bytes == 0;
@@ -283,7 +283,8 @@ static void arm(struct session *session, struct relay *relay)
 		limit = small;
 	}
 	/* The shelved begin of a head is put in front of it, into the same slice. */
-	if (relay->side == SIDE_CLIENT && session->shelf_len > 0 && limit > small - session->shelf_len)
+	if (relay->side == SIDE_CLIENT && session->shelf_len > 0 &&
+	    limit > small - session->shelf_len)
 		limit = small - session->shelf_len;
 	ring_recv(flow->ring, &relay->source->recv, relay->source->fd, relay->source->recv_class,
 		  limit, flags | (relay->source->recv_many ? RING_RECV_MANY : 0));
