@@ -91,7 +91,8 @@ def test_storm_in_a_small_pool():
 def test_storm_of_bad_servers():
     """Half of the servers refuse: retries, and still all is in order afterwards."""
     with EchoLoop() as origin, origins.Refuser() as refuser, \
-            Sluice([origin.address, refuser.address], proxy={"workers": 2}) as sluice:
+            Sluice([origin.address, refuser.address], proxy={"workers": 2},
+                   upstream={"eject_after": 0, "retry_budget": 100}) as sluice:
         storm(sluice, 8, 60)
         now = healthy(sluice, 450)
         check(now["connect_retries"] > 100, f"{now['connect_retries']} retries")
