@@ -499,20 +499,45 @@ struct server *upstream_server(struct upstreams *upstreams, const struct conf_up
 	return &group_of(upstreams, upstream)->servers[index];
 }
 
+/* Is any of its servers up? */
+static bool is_usable(struct upstreams *upstreams, const struct conf_upstream *upstream)
+{
+	for (uint32_t i = 0; i < upstream->servers_count; i++)
+		if (server_state(upstream_server(upstreams, upstream, i)) == SERVER_UP)
+			return true;
+	return false;
+}
+
+/* The target that is furthest ahead, of those that are usable or of all; targets_count: none. */
+static uint32_t furthest(struct upstreams *upstreams, const struct conf_route *route,
+			 const int64_t *credit, bool usable_only)
+{
+	uint32_t best = route->targets_count;
+
+	for (uint32_t i = 0; i < route->targets_count; i++) {
+		if (route->targets[i].weight == 0 ||
+		    (best < route->targets_count && credit[i] <= credit[best]))
+			continue;
+		if (!usable_only || is_usable(upstreams, route->targets[i].upstream))
+			best = i;
+	}
+	return best;
+}
+
 const struct conf_upstream *upstream_of_route(struct upstreams *upstreams,
 					      const struct conf_route *route)
 {
 	int64_t *credit = upstreams->splits[route->index].credit;
-	uint32_t best = 0;
+	uint32_t best;
 
 	assert(route->targets_count > 0 && route->weights_sum > 0);
 	if (route->targets_count == 1)
 		return route->targets[0].upstream;
-	for (uint32_t i = 0; i < route->targets_count; i++) {
+	for (uint32_t i = 0; i < route->targets_count; i++)
 		credit[i] += route->targets[i].weight;
-		if (credit[i] > credit[best] || route->targets[best].weight == 0)
-			best = i;
-	}
+	best = furthest(upstreams, route, credit, true);
+	if (best == route->targets_count) /* then one of those that are down says so */
+		best = furthest(upstreams, route, credit, false);
 	credit[best] -= route->weights_sum;
 	return route->targets[best].upstream;
 }

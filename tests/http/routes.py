@@ -300,4 +300,16 @@ def test_pages_do_not_echo():
             check(b"<script>" not in answer.body, "the request is in the page")
 
 
+def test_an_upstream_without_a_usable_server_is_skipped():
+    """Nobody listens at one of two targets: once it is out of service, the other has all."""
+    dead = ("127.0.0.1", harness.free_port())
+    with HttpOrigin() as origin, \
+            http_sluice([origin], text=upstream("dead", dead, health="tcp", health_interval="100ms")
+                        + upstream("other", origin)
+                        + route("both", path="/*", upstream="dead=50, other=50")) as sluice:
+        sluice.wait_count("servers_went_down", 1)
+        statuses = [one_answer(sluice, request()).status for _ in range(20)]
+        equal(statuses, [200] * 20, "statuses")
+
+
 harness.main(globals())
