@@ -50,10 +50,27 @@ static enum http_step no_head(struct session *session)
 	return STEP_GONE;
 }
 
+/* Of a head that was not understood, the method matters all the same: HEAD is answered without a
+ * body (RFC 9110 9.3.2). */
+static bool begins_with_head(struct session *session)
+{
+	const uint8_t *bytes;
+	uint32_t len;
+
+	if (session->relays[SIDE_CLIENT].held_back == 0)
+		return false;
+	bytes = http_first(session, SIDE_CLIENT, &len);
+	return len >= 5 && memcmp(bytes, "HEAD ", 5) == 0;
+}
+
 static enum http_step refuse(struct session *session, enum http_refusal refusal)
 {
+	bool head = begins_with_head(session);
+
 	exchange_open(session);
 	session->exchange->minor = 1;
+	if (head)
+		session->exchange->method = HTTP_METHOD_HEAD;
 	session->exchange->began_ns = session->exchange->head_ns = ring_now_ns(session->flow->ring);
 	counter_add(&session->flow->stats.http_refused, 1);
 	return http_answer(session, http_refusal_status[refusal], http_refusal_texts[refusal],

@@ -364,4 +364,12 @@ def test_unfinished_heads_hold_no_memory():
             client.close()
 
 
+def test_a_refused_head_request_gets_no_body():
+    with HttpOrigin() as origin, http_sluice([origin]) as sluice, Client(sluice) as client:
+        client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+        got, how = client.ends()
+        check(got.startswith(b"HTTP/1.1 400 ") and got.endswith(b"\r\n\r\n") and how == "eof",
+              f"{got!r}, {how}")
+
+
 harness.main(globals())
