@@ -248,8 +248,8 @@ static void check_own(const struct http_client *client, const struct ask *ask, u
 static bool has_no_body(const struct http_client *client, const struct ask *ask,
                         uint16_t status)
 {
-	/* Of a head that was not understood the method is not known. */
-	if (client->own && (status == 408 || status == 431 || ask_is_refused(ask)))
+	/* Of a head that is not there the method is not known. */
+	if (client->own && status == 408)
 		return false;
 	return strcmp(ask->script.method, "HEAD") == 0 || status < 200 || status == 204 ||
 	       status == 304;
