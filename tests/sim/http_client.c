@@ -249,7 +249,7 @@ static bool has_no_body(const struct http_client *client, const struct ask *ask,
                         uint16_t status)
 {
 	/* Of a head that is not there the method is not known. */
-	if (client->own && status == 408)
+	if (client->own && (status == 408 || ask->script.fault == ASK_GARBAGE))
 		return false;
 	return strcmp(ask->script.method, "HEAD") == 0 || status < 200 || status == 204 ||
 	       status == 304;
