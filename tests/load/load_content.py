@@ -68,6 +68,19 @@ class Recorder:
         return f"http://127.0.0.1:{self.port}{path}"
 
 
+# -------------------------------------------------------------------- chunks
+
+def test_a_body_goes_as_chunks():
+    """The origin gives back what it read: its length is that of the body, not of the chunks."""
+    with Origin() as origin:
+        for size in (1, 4096, 4097, 20000):
+            run = measure("-c", 2, "-n", 20, "--chunked", "--size", size, origin.url("/?echo=1"))
+            check(run["counts"]["completed"] == 20 and run["counts"]["errors"] == 0, run["counts"])
+            over = run["counts"]["bytes_in"] - 20 * size
+            check(0 < over < 20 * 300, f"{over} bytes more than the bodies")
+        load("--chunked", "--verify", origin.url(), status=2)
+
+
 # -------------------------------------------------------------------- templates
 
 def test_a_template_is_filled_in_for_each_request():

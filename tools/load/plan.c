@@ -85,6 +85,7 @@ static const struct option_row rows[] = {
 	TEXT("urls", 0, "FILE", urls_file, "lines [WEIGHT] URL, drawn by weight"),
 	SIZE("size", 0, "SIZE", size, "of a generated body, of an rr message (64)"),
 	SIZE("reply", 0, "SIZE", reply, "of an rr answer (as --size)"),
+	FLAG("chunked", 0, chunked, "the request's body goes as chunks of 4 KB"),
 	FLAG("verify", 0, verify,
 	     "each request is a frame with id, length and checksum,\n"
 	     "and its answer must be too (origin: ?echo=1, echo, rr)"),
@@ -249,6 +250,8 @@ static bool check_numbers(const struct plan *plan)
 		  "these modes have no requests" },
 		{ plan->verify && plan->body_text != NULL, "--verify",
 		  "the frame is the body: without --body" },
+		{ plan->chunked && (plan->verify || plan->body_template != NULL), "--chunked",
+		  "not together with --verify or a --template of the body" },
 		{ plan->templates.count > 0 && plan->verify, "--template",
 		  "not together with --verify: there, frames are the bodies" },
 		{ plan->body_template != NULL &&

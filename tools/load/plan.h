@@ -59,6 +59,7 @@ struct plan {
 	uint64_t size;  /* 0: not given */
 	uint64_t reply; /* 0: as size */
 	bool verify;
+	bool chunked; /* the body goes as chunks */
 	/* misbehaving clients, percent of the connections */
 	double slow_read_percent;
 	double slow_write_percent;

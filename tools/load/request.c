@@ -173,7 +173,9 @@ static void put_fields(FILE *out, const struct plan *plan, const struct target *
 		fprintf(out, "%s\r\n", plan->headers.items[i]);
 	if (plan->mode == MODE_CRR && !has_field(plan, "Connection"))
 		fprintf(out, "Connection: close\r\n");
-	if ((plan->verify || body->given) && !has_field(plan, "Content-Length"))
+	if (plan->chunked && body->given)
+		fputs("Transfer-Encoding: chunked\r\n", out);
+	else if ((plan->verify || body->given) && !has_field(plan, "Content-Length"))
 		put_length(out, plan, length);
 	fprintf(out, "\r\n");
 }
@@ -190,6 +192,21 @@ static void put_path(FILE *out, const struct plan *plan, const struct request *r
 		query = strchr(request->path, '?') != NULL ? "&echo=1" : "?echo=1";
 	put_plain_text(out, plan, request->path);
 	fputs(query, out);
+}
+
+#define CHUNK_BYTES 4096u
+
+static void put_chunks(FILE *out, const struct plan *plan, const struct body *body)
+{
+	size_t at, part;
+
+	for (at = 0; at < body->count; at += part) {
+		part = body->count - at < CHUNK_BYTES ? body->count - at : CHUNK_BYTES;
+		fprintf(out, "%zx\r\n", part);
+		put_plain(out, plan, body->bytes + at, part);
+		fputs("\r\n", out);
+	}
+	fputs("0\r\n\r\n", out);
 }
 
 static void put_body(FILE *out, const struct plan *plan, const struct body *body)
@@ -232,7 +249,10 @@ static bool render(struct request *request, struct plan *plan, const struct targ
 	put_path(out, plan, request);
 	fputs(" HTTP/1.1\r\n", out);
 	put_fields(out, plan, target, body);
-	put_body(out, plan, body);
+	if (plan->chunked && body->given)
+		put_chunks(out, plan, body);
+	else
+		put_body(out, plan, body);
 	(void)fclose(out);
 	request->bytes = (uint32_t)bytes;
 	request->no_body = strcmp(method, "HEAD") == 0;
