@@ -200,6 +200,21 @@ static void settle(struct worker *worker)
 		log_warn(worker->log, "worker %u cannot run on CPU %d", worker->index, worker->cpu);
 }
 
+/* Memory for traffic is reserved at start: a worker that runs asks for none. Builds with full checks
+ * and the address sanitizer, which calls this for every allocation, hold it to that. */
+static _Thread_local bool allocates_no_more;
+
+#if defined(SLUICE_CHECKS_FULL) && defined(__SANITIZE_ADDRESS__)
+void __sanitizer_malloc_hook(const volatile void *memory, size_t bytes);
+
+void __sanitizer_malloc_hook(const volatile void *memory, size_t bytes)
+{
+	(void)memory;
+	(void)bytes;
+	assert(!allocates_no_more);
+}
+#endif
+
 static void *run(void *argument)
 {
 	struct worker *worker = argument;
@@ -213,6 +228,7 @@ static void *run(void *argument)
 		flow_start(worker->flow);
 	}
 	sem_post(&worker->started);
+	allocates_no_more = true;
 	while (worker->result == 0 && !flow_is_over(worker->flow)) {
 		result = ring_turn(worker->ring, flow_turn(worker->flow));
 		if (result < 0) {
@@ -222,6 +238,7 @@ static void *run(void *argument)
 			worker->result = result;
 		}
 	}
+	allocates_no_more = false;
 	atomic_store_explicit(&worker->over, true, memory_order_release);
 	(void)!write(worker->over_fd, &one, sizeof(one));
 	return NULL;
