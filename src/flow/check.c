@@ -292,25 +292,38 @@ static uint32_t each_server(struct flow *flow, struct check *checks)
 	return count;
 }
 
+static void tell_later(struct flow *flow)
+{
+	if (!flow->draining && !timer_is_set(&flow->tell_timer))
+		wheel_set(&flow->wheel, &flow->tell_timer, flow_now_ms(flow) + TELL_MS);
+}
+
+/* Without traffic, something happens to servers only by checks, and when an ejection ends. */
+static bool servers_can_change(struct flow *flow)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < flow->conf->upstreams_count; i++) {
+		const struct conf_upstream *upstream = &flow->conf->upstreams[i];
+
+		if (upstream->health != PROBE_OFF)
+			return true;
+		for (j = 0; j < upstream->servers_count; j++)
+			if (server_state(upstream_server(flow->upstreams, upstream, j)) ==
+			    SERVER_EJECTED)
+				return true;
+	}
+	return false;
+}
+
 static void on_tell(struct timer *timer)
 {
 	struct flow *flow = container_of(timer, struct flow, tell_timer);
 
 	upstreams_tick(flow->shared->upstreams, flow_now_ms(flow));
 	checks_tell(flow);
-	if (!flow->draining)
-		wheel_set(&flow->wheel, &flow->tell_timer, flow_now_ms(flow) + TELL_MS);
-}
-
-/* Something can happen to servers only if checks or ejections are asked for. */
-static bool servers_can_change(const struct conf *conf)
-{
-	uint32_t i;
-
-	for (i = 0; i < conf->upstreams_count; i++)
-		if (conf->upstreams[i].health != PROBE_OFF)
-			return true;
-	return false;
+	if (servers_can_change(flow))
+		tell_later(flow);
 }
 
 size_t check_bytes(void)
@@ -336,8 +349,8 @@ void checks_start(struct flow *flow)
 	for (i = 0; i < flow->checks_count; i++)
 		wheel_set(&flow->wheel, &flow->checks[i].timer,
 			  server_check_first_ms(flow->checks[i].server, flow_now_ms(flow)));
-	if (servers_can_change(flow->conf))
-		wheel_set(&flow->wheel, &flow->tell_timer, flow_now_ms(flow) + TELL_MS);
+	if (servers_can_change(flow))
+		tell_later(flow);
 }
 
 void checks_stop(struct flow *flow)
@@ -371,8 +384,10 @@ static void tell(struct flow *flow, const struct health_event *event)
 		counter_add(&flow->stats.servers_went_down, 1);
 	else if (event->after == SERVER_UP)
 		counter_add(&flow->stats.servers_came_up, 1);
-	else if (event->after == SERVER_EJECTED)
+	else if (event->after == SERVER_EJECTED) {
 		counter_add(&flow->stats.servers_ejected, 1);
+		tell_later(flow);
+	}
 }
 
 /* Its sessions end, and what is kept of connections to it. */

@@ -252,6 +252,22 @@ class EchoLoop:
         self.close()
 
 
+class Places:
+    """Counts what handlers do at one time: `with places:`."""
+
+    def __init__(self):
+        self.now, self.most, self.lock = 0, 0, threading.Lock()
+
+    def __enter__(self):
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+
+    def __exit__(self, *_):
+        with self.lock:
+            self.now -= 1
+
+
 class Refuser:
     """An address that refuses: its port is taken, but nobody listens."""
 
