@@ -200,8 +200,8 @@ static void settle(struct worker *worker)
 		log_warn(worker->log, "worker %u cannot run on CPU %d", worker->index, worker->cpu);
 }
 
-/* Memory for traffic is reserved at start: a worker that runs asks for none. Builds with full checks
- * and the address sanitizer, which calls this for every allocation, hold it to that. */
+/* Memory for traffic is reserved at start: a worker that runs asks for none. Builds with full
+ * checks and the address sanitizer, which calls this for every allocation, hold it to that. */
 static _Thread_local bool allocates_no_more;
 
 #if defined(SLUICE_CHECKS_FULL) && defined(__SANITIZE_ADDRESS__)
