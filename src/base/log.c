@@ -66,6 +66,8 @@ int log_open(struct log *log, const char *target, enum log_level level)
 			return -ENOMEM;
 		}
 	}
+	/* The first conversion of a time reads files and allocates: here, and not in a worker. */
+	tzset();
 	*log = made;
 	return 0;
 }
