@@ -331,6 +331,34 @@ def test_requests_in_order_and_one_too_many():
         equal((now["queued"], now["queued_total"], now["http_own_503"]), (0, 3, 1), "counters")
 
 
+def test_a_request_of_the_same_turn_does_not_overtake():
+    """The end of the holder's request and a newcomer's are seen at once, since sluice was stopped:
+    the place is that of the request that waits."""
+    with Gate() as server, http_sluice([limited(server, 1)], upstream=ONE_PLACE) as sluice:
+        holder, waits, comes = (Client(sluice) for _ in range(3))
+        for client in (holder, waits, comes):
+            client.alive()
+        for turn in range(3):
+            before = len(server.requests)
+            server.gate.clear()
+            holder.send(request("GET", "/wait"))
+            server.wait_requests(before + 1)
+            waits.send(request("GET", f"/waits/{turn}"))
+            sluice.wait_count("queued", 1)
+            sluice.signal(signal.SIGSTOP)
+            server.gate.set()
+            time.sleep(0.1)  # the answer is in sluice's socket before the newcomer's request
+            comes.send(request("GET", f"/comes/{turn}"))
+            time.sleep(0.1)
+            sluice.signal(signal.SIGCONT)
+            for client in (holder, waits, comes):
+                equal(client.answer().status, 200, "status")
+            equal([r.target for r in server.requests[before + 1:]],
+                  [f"/waits/{turn}", f"/comes/{turn}"], "the order at the server")
+        for client in (holder, waits, comes):
+            client.close()
+
+
 def test_requests_that_wait_too_long():
     with Gate() as server, http_sluice([limited(server, 1)], upstream={
             "queue": 10, "queue_timeout": "300ms"}) as sluice, Client(sluice) as holder:
