@@ -286,8 +286,10 @@ static void set_give(struct flow *flow, struct server_conn *conn,
 		set->count--;
 	}
 	set_unlock(flow);
-	if (surplus != NULL)
+	if (surplus != NULL) { /* perhaps given by another worker: now of this one */
+		surplus->wire.flow = flow;
 		conn_free(surplus);
+	}
 	sweep_later(flow);
 }
 
