@@ -214,6 +214,13 @@ static void header_done(struct session *session, const struct proxy_header *head
 	session_let_in(session);
 }
 
+/* Who sends a header sends it in one piece: when memory is short, an unfinished one does not keep a
+ * slice from everybody. */
+static bool is_in_the_way(const struct session *session, uint32_t len)
+{
+	return len > 0 && slices_pressed(&session->flow->slices);
+}
+
 void preface_flush(struct session *session)
 {
 	struct relay *up = &session->relays[SIDE_CLIENT];
@@ -232,7 +239,7 @@ void preface_flush(struct session *session)
 		return;
 	}
 	if (progress == PROXY_HEADER_REFUSED || up->state != RELAY_OPEN ||
-	    len >= PROXY_HEADER_READ_MAX) {
+	    len >= PROXY_HEADER_READ_MAX || is_in_the_way(session, len)) {
 		log_debug(session->flow->log, "session=%llu PROXY header: %s",
 			  (unsigned long long)session->id, reason);
 		session_close(session, CLOSE_PROXY_HEADER);

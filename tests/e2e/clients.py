@@ -116,6 +116,22 @@ def test_a_header_that_does_not_come_in_time():
         equal(sluice.at_rest().closes(), {"PROXY_HEADER": 1}, "close reasons")
 
 
+def test_unfinished_headers_do_not_use_up_the_memory():
+    """Three hundred of them, on memory for a hundred and twenty-eight."""
+    with Origin(Teller()) as origin, \
+            Sluice([origin.address], proxy={"buffer_memory": "2M"},
+                   listener={"proxy_protocol": "v1"}) as sluice:
+        slow = [dial(sluice.address) for _ in range(300)]
+        for s in slow:
+            s.sendall(b"PROXY")
+        sluice.wait_count("accepts", 300)
+        started = time.monotonic()
+        equal(told(sluice.address, v1()), b"hello!\n", "another client's payload")
+        check(time.monotonic() - started < 5, "another client had to wait for the unfinished")
+        for s in slow:
+            s.close()
+
+
 def test_only_some_may_send_a_header():
     with Origin(Teller()) as origin, \
             Sluice([origin.address], listener={"proxy_protocol": "v1",
