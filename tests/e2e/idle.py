@@ -81,7 +81,8 @@ def flat(count, per_session, rounds):
             helper.order("ping")
             now = sluice.counters()
             equal(now["sessions"], count, "sessions")
-            equal(now["slices_free_bytes"], sluice.pool, "payload memory of idle sessions")
+            # The last sends come home a moment after the last session stands.
+            sluice.wait_count("slices_free_bytes", sluice.pool)
             opened.append(sluice.private_bytes())
             helper.order("close")
             sluice.wait_count("sessions", 0, 20)
@@ -100,7 +101,8 @@ def test_many_idle_sessions():
     if harness.sanitized():
         flat(1000, 1 << 20, 3)
     else:
-        flat(most_sessions(), 512, 2)
+        # 711 were measured: 576 of the session and 128 of its server's connection, and their links.
+        flat(most_sessions(), 768, 2)
 
 
 def test_idle_sessions_are_alive():
