@@ -17,7 +17,8 @@
 
 struct slab;
 
-/* objects_max: 1 .. 2^31-1. object_size is rounded up to a multiple of 64 bytes.
+/* objects_max: 1 .. 2^31-1. object_size is rounded up to a multiple of 64 bytes: neighbours may
+ * belong to different threads, and must not share a line of the cache.
  * Returns 0 or a negative errno. */
 int slab_open(struct slab **slab, uint32_t objects_max, uint32_t object_size);
 void slab_close(struct slab *slab);

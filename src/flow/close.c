@@ -54,7 +54,7 @@ static void release(struct session *session)
 void session_op_home(struct session *session)
 {
 	assert(session->state == SESSION_CLOSE);
-	if (session->connect.away || !relay_home(&session->relays[SIDE_CLIENT]) ||
+	if (session_connecting(session) || !relay_home(&session->relays[SIDE_CLIENT]) ||
 	    !relay_home(&session->relays[SIDE_SERVER]))
 		return;
 	release(session);
@@ -125,8 +125,8 @@ void session_close(struct session *session, enum close_reason reason)
 		http_log(session, reason);
 	else
 		session_log(session);
-	if (session->connect.away)
-		ring_cancel(flow->ring, &session->connect);
+	if (session_connecting(session))
+		ring_cancel(flow->ring, &session->conn->connect);
 	for (side = SIDE_CLIENT; side < SIDE_COUNT; side++) {
 		const struct relay *relay = &session->relays[side];
 		bool home = !relay_receiving(relay) &&

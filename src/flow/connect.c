@@ -126,7 +126,7 @@ static void submit_dial(struct session *session)
 		send = &relay->send;
 		counter_add(&flow->stats.connects_linked, 1);
 	}
-	ring_connect(flow->ring, &session->connect, session->conn->wire.fd,
+	ring_connect(flow->ring, &session->conn->connect, session->conn->wire.fd,
 		     &session->server->conf->addr.u.any, session->server->conf->addr.len,
 		     session->upstream->connect_timeout_ns, send, parts, count);
 }
@@ -215,7 +215,7 @@ void session_dial(struct session *session)
 	struct server *server;
 
 	assert(session->state == SESSION_CONNECT);
-	assert(!session->connect.away);
+	assert(!session_connecting(session));
 	if (session->relays[SIDE_CLIENT].send.away)
 		return; /* on_send() comes back here */
 	if (session->gave_up != CLOSE_NONE) {
@@ -260,7 +260,7 @@ bool session_dial_queued(struct session *session)
 
 void on_connect(struct op *op, int result, uint32_t flags)
 {
-	struct session *session = container_of(op, struct session, connect);
+	struct session *session = container_of(op, struct server_conn, connect)->session;
 
 	(void)flags; /* one-shot */
 	if (session->state == SESSION_CLOSE) {

@@ -64,7 +64,9 @@ struct exchange {
 	uint64_t head_ns;  /* its end */
 	uint64_t connected_ns;
 	uint64_t first_byte_ns;
-	uint64_t sent_bytes; /* to the client, heads included */
+	uint64_t sent_bytes;      /* to the client, heads included */
+	uint64_t body_mark_bytes; /* of the request's body, when its rate was last looked at */
+	uint64_t body_mark_ms;
 	char text[EXCHANGE_TEXT_MAX];
 };
 

@@ -341,7 +341,7 @@ static void dump_session(const struct session *session, uint64_t now_ms, FILE *o
 		(unsigned long long)session->id, (unsigned long long)(now_ms - session->started_ms),
 		session_fd(session, SIDE_CLIENT), session_fd(session, SIDE_SERVER),
 		(unsigned long long)up->bytes, up->queued_bytes, (unsigned long long)down->bytes,
-		down->queued_bytes, session->connect.away ? 'c' : '-',
+		down->queued_bytes, session_connecting(session) ? 'c' : '-',
 		relay_receiving(up) ? 'r' : '-', up->send.away ? 's' : '-',
 		relay_receiving(down) ? 'r' : '-', down->send.away ? 's' : '-');
 }

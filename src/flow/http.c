@@ -173,7 +173,7 @@ static bool may_receive(const struct session *session, const struct relay *relay
 {
 	const struct exchange *exchange = session->exchange;
 
-	if (relay->source == NULL)
+	if (relay_source(relay) == NULL)
 		return false;
 	if (relay->side == SIDE_SERVER)
 		return session->state == SESSION_RELAY && !session->dropping;
@@ -274,7 +274,7 @@ static uint64_t head_deadline(const struct session *session, enum close_reason *
 	const struct conf_listener *listener = session->acceptor->listener;
 
 	if (session->served && session->relays[SIDE_CLIENT].queued_bytes == 0 &&
-	    session->shelf == NULL) {
+	    session->shelf_len == 0) {
 		*reason = CLOSE_KEEPALIVE_TIMEOUT;
 		return session->active_ms[SIDE_CLIENT] + ms(listener->keepalive_timeout_ns);
 	}
@@ -335,9 +335,9 @@ static uint64_t exchange_deadline(const struct session *session, enum close_reas
 	}
 	if (session->state == SESSION_RELAY && listener->body_min_rate > 0 &&
 	    session->exchange->ways[SIDE_CLIENT].phase == WAY_BODY &&
-	    session->body_mark_ms + BODY_RATE_MS < deadline) {
+	    session->exchange->body_mark_ms + BODY_RATE_MS < deadline) {
 		*reason = CLOSE_BODY_TIMEOUT;
-		deadline = session->body_mark_ms + BODY_RATE_MS;
+		deadline = session->exchange->body_mark_ms + BODY_RATE_MS;
 	}
 	return deadline;
 }
@@ -362,12 +362,13 @@ uint64_t http_deadline_ms(const struct session *session, enum close_reason *reas
 /* The client was slow for a while, or it was not: look at what its body has brought. */
 static bool body_is_slow(struct session *session)
 {
-	const struct exchange_way *way = &session->exchange->ways[SIDE_CLIENT];
+	struct exchange *exchange = session->exchange;
+	const struct exchange_way *way = &exchange->ways[SIDE_CLIENT];
 	uint64_t least = (uint64_t)session->acceptor->listener->body_min_rate * BODY_RATE_MS / 1000;
-	bool slow = body_is_due(session) && way->bytes - session->body_mark_bytes < least;
+	bool slow = body_is_due(session) && way->bytes - exchange->body_mark_bytes < least;
 
-	session->body_mark_bytes = way->bytes;
-	session->body_mark_ms = flow_now_ms(session->flow);
+	exchange->body_mark_bytes = way->bytes;
+	exchange->body_mark_ms = flow_now_ms(session->flow);
 	return slow;
 }
 
@@ -390,7 +391,7 @@ static bool was_not_due(struct session *session, enum side side)
 
 static void head_timed_out(struct session *session)
 {
-	if (session->relays[SIDE_CLIENT].queued_bytes > 0 || session->shelf != NULL)
+	if (session->relays[SIDE_CLIENT].queued_bytes > 0 || session->shelf_len > 0)
 		answer_timeout(session, 408, CLOSE_HEAD_TIMEOUT);
 	else
 		session_close(session, CLOSE_HEAD_TIMEOUT);

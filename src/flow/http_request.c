@@ -86,7 +86,7 @@ static enum http_step head_unfinished(struct session *session, uint32_t len)
 	if (up->held_back > len || up->held_back >= session->flow->window)
 		return refuse(session, HTTP_REFUSAL_HEAD_LARGE);
 	if (up->state == RELAY_OPEN) {
-		if (session->shelf == NULL)
+		if (session->shelf_len == 0)
 			http_shelve(session);
 		return STEP_WAIT;
 	}
@@ -133,8 +133,8 @@ static void note_request(struct session *session, const struct http_head *head, 
 	http_body_begin(&exchange->ways[SIDE_CLIENT], head, false);
 	relay_expect(session->flow, &session->relays[SIDE_CLIENT],
 		     exchange->ways[SIDE_CLIENT].left);
-	session->body_mark_bytes = 0;
-	session->body_mark_ms = flow_now_ms(session->flow);
+	exchange->body_mark_bytes = 0;
+	exchange->body_mark_ms = flow_now_ms(session->flow);
 	counter_add(&session->flow->stats.http_requests, 1);
 }
 
@@ -294,10 +294,10 @@ enum http_step http_request_head(struct session *session)
 	uint8_t *base;
 
 	if (session->relays[SIDE_CLIENT].held_back == 0)
-		return session->shelf != NULL ? head_unfinished(session, session->head_seen) :
+		return session->shelf_len > 0 ? head_unfinished(session, session->head_seen) :
 						no_head(session);
 	note_begin(session);
-	if (session->shelf != NULL && !http_unshelve(session))
+	if (session->shelf_len > 0 && !http_unshelve(session))
 		return refuse(session, HTTP_REFUSAL_HEAD_LARGE);
 	base = http_first(session, SIDE_CLIENT, &len);
 	if (session->head_seen > 0) /* the rest of one that was not complete */

@@ -13,11 +13,16 @@
 #define SHELF_MAX 2048u
 static_assert(sizeof(struct exchange) >= SHELF_MAX, "a shelf is an exchange that is not yet one");
 
+static uint8_t *shelf_of(const struct session *session)
+{
+	assert(session->shelf_len > 0);
+	return slab_at(session->flow->shared->exchanges, session->shelf);
+}
+
 void http_shelf_drop(struct session *session)
 {
-	if (session->shelf != NULL)
-		slab_give(session->flow->shared->exchanges, session->shelf);
-	session->shelf = NULL;
+	if (session->shelf_len > 0)
+		slab_give(session->flow->shared->exchanges, shelf_of(session));
 	session->shelf_len = 0;
 }
 
@@ -25,10 +30,11 @@ void http_shelve(struct session *session)
 {
 	struct flow *flow = session->flow;
 	struct relay *up = &session->relays[SIDE_CLIENT];
+	uint8_t *shelf;
 	uint32_t len;
 	const uint8_t *bytes = http_first(session, SIDE_CLIENT, &len);
 
-	assert(session->shelf == NULL && session->exchange == NULL);
+	assert(session->shelf_len == 0 && session->exchange == NULL);
 	/* What the next receive brings must fit behind it: see arm(). */
 	if (relay_receiving(up)) {
 		relay_stop_receiving(up);
@@ -36,9 +42,11 @@ void http_shelve(struct session *session)
 	}
 	if (len > SHELF_MAX || len > flow->slices.small_bytes / 2 || len < up->held_back)
 		return;
-	session->shelf = slab_take(flow->shared->exchanges);
-	assert(session->shelf != NULL); /* as many as sessions */
-	memcpy(session->shelf, bytes, len);
+	shelf = slab_take(flow->shared->exchanges);
+	assert(shelf != NULL); /* as many as sessions */
+	assert(len > 0);
+	memcpy(shelf, bytes, len);
+	session->shelf = slab_index(flow->shared->exchanges, shelf);
 	session->shelf_len = (uint16_t)len;
 	up->held_back -= len;
 	relay_dequeue(flow, up, len);
@@ -51,7 +59,7 @@ bool http_unshelve(struct session *session)
 
 	if (front == NULL)
 		return false;
-	memcpy(front, session->shelf, session->shelf_len);
+	memcpy(front, shelf_of(session), session->shelf_len);
 	up->queued_bytes += session->shelf_len;
 	up->held_back += session->shelf_len;
 	http_shelf_drop(session);

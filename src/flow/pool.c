@@ -44,7 +44,7 @@ static void conn_free(struct server_conn *conn)
 {
 	struct flow *flow = conn->wire.flow;
 
-	assert(!conn->wire.recv.away);
+	assert(!conn->wire.recv.away && !conn->connect.away);
 	drop_preface(conn);
 	ring_socket_close(flow->ring, conn->wire.fd);
 	slab_give(flow->shared->conns, conn);
@@ -67,7 +67,7 @@ static void conn_end(struct server_conn *conn)
 {
 	struct flow *flow = conn->wire.flow;
 
-	assert(conn->wire.session == NULL);
+	assert(conn->session == NULL);
 	conn->state = CONN_CLOSING;
 	if (!conn->wire.recv.away) {
 		conn_free(conn);
@@ -105,15 +105,14 @@ struct server_conn *server_conn_open(struct session *session, struct server *ser
 	conn = slab_take(flow->shared->conns);
 	if (conn == NULL)
 		return NULL;
-	*conn = (struct server_conn){ .server = server,
-				      .state = CONN_IN_USE,
-				      .preface = SLICE_NONE };
+	*conn = (struct server_conn){
+		.server = server, .session = session, .state = CONN_IN_USE, .preface = SLICE_NONE
+	};
 	list_init(&conn->link);
 	list_init(&conn->age);
 	wire_init(&conn->wire, flow, SIDE_SERVER, fd);
-	conn->wire.session = session;
+	op_init(&conn->connect, on_connect);
 	session->conn = conn;
-	session->relays[SIDE_SERVER].source = &conn->wire;
 	return conn;
 }
 
@@ -131,16 +130,15 @@ static void detach(struct session *session)
 {
 	server_conn_uncount(session->conn);
 	relay_unstarve(session->flow, &session->relays[SIDE_SERVER]);
-	session->conn->wire.session = NULL;
+	session->conn->session = NULL;
 	session->conn = NULL;
-	session->relays[SIDE_SERVER].source = NULL;
 }
 
 void server_conn_close(struct server_conn *conn)
 {
 	assert(conn->state == CONN_IN_USE);
-	if (conn->wire.session != NULL)
-		detach(conn->wire.session);
+	if (conn->session != NULL)
+		detach(conn->session);
 	conn_free(conn);
 }
 
@@ -348,9 +346,8 @@ static void sets_sweep(struct flow *flow)
 static void attach(struct session *session, struct server_conn *conn)
 {
 	conn->state = CONN_IN_USE;
-	conn->wire.session = session;
+	conn->session = session;
 	session->conn = conn;
-	session->relays[SIDE_SERVER].source = &conn->wire;
 	counter_add(&session->flow->stats.pool_reused, 1);
 }
 

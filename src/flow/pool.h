@@ -6,7 +6,7 @@
  *              |                          the connection is uncertain
  *              v                                        |
  *           IN USE  --------------------------------> IDLE
- *           (by conn->wire.session) <----------------  |   newest first, looked at before use
+ *           (by conn->session) <---------------------  |   newest first, looked at before use
  *              |                                       |
  *              |  close, error, doubt                  |  the server ended it or said something,
  *              v                                       v  it is too old, there are too many
@@ -41,6 +41,8 @@ struct pool_set {
 
 struct server_conn {
 	struct wire wire;
+	struct session *session; /* IN USE: whose; else NULL */
+	struct op connect;       /* not in the session: an idle client of HTTP has no server */
 	struct list link; /* IDLE, SHARED: in the server's, the session's or the set's list */
 	struct list age;  /* IDLE: in flow->idle, newest first */
 	struct server *server;
@@ -51,6 +53,7 @@ struct server_conn {
 	uint32_t preface; /* a slice with what goes before everything else, or SLICE_NONE */
 	uint8_t state;
 };
+static_assert(sizeof(struct server_conn) <= 128, "two lines of the cache: slabs are made of lines");
 
 /* For a socket that is about to be connected. NULL: the limit of connections is reached even after
  * idle ones were given up. */

@@ -95,7 +95,7 @@ static void starve(struct flow *flow, struct relay *relay)
 	counter_add(&flow->stats.starvations, 1);
 	if (relay->side == SIDE_SERVER) /* an answer is there: its request is not sent again */
 		exchange_request_out(session_of_relay(relay));
-	slices_wanted(&flow->slices, relay->source->recv_class);
+	slices_wanted(&flow->slices, relay_source(relay)->recv_class);
 	if (!list_linked(&relay->starved)) {
 		list_push(&flow->starved, &relay->starved);
 		counter_add(&flow->stats.starved, 1);
@@ -122,7 +122,8 @@ static void source_failed(struct session *session, struct relay *relay, int erro
 		return;
 	default: /* reset, host unreachable, keepalive given up: the stream is cut */
 		if (relay->state == RELAY_OPEN) {
-			session->reset_ms = flow_now_ms(session->flow);
+			session->phase_ms = flow_now_ms(session->flow);
+			relay->was_reset = true;
 			relay_move(relay, RELAY_RESET);
 			session_retime(session);
 		}
@@ -148,9 +149,9 @@ void wire_init(struct wire *wire, struct flow *flow, enum side side, int fd)
 }
 
 /* The source of a relay whose session is open gave a slice (SLICE_NONE: none) or a result. */
-static void relay_on_recv(struct session *session, struct relay *relay, uint32_t slice, int result)
+static void relay_on_recv(struct session *session, struct wire *wire, uint32_t slice, int result)
 {
-	struct wire *wire = relay->source;
+	struct relay *relay = &session->relays[wire->side];
 
 	if (session->dropping && relay->side == SIDE_SERVER) { /* given up */
 		wire->watching = false;
@@ -164,7 +165,7 @@ static void relay_on_recv(struct session *session, struct relay *relay, uint32_t
 			relay_source_over(relay, -ECONNRESET);
 		return;
 	}
-	if (relay->pipe != NULL) /* ready, or in a state that splicing will tell */
+	if (relay->pipe != PIPE_NONE) /* ready, or in a state that splicing will tell */
 		return;
 	if (result > 0) {
 		assert(slice != SLICE_NONE);
@@ -179,7 +180,7 @@ static void relay_on_recv(struct session *session, struct relay *relay, uint32_t
 void on_recv(struct op *op, int result, uint32_t flags)
 {
 	struct wire *wire = container_of(op, struct wire, recv);
-	struct session *session = wire->session;
+	struct session *session = wire_session(wire);
 	struct flow *flow = wire->flow;
 	uint32_t slice = SLICE_NONE;
 
@@ -190,7 +191,7 @@ void on_recv(struct op *op, int result, uint32_t flags)
 		wire->cancelling = false;
 	wire->nonempty = (flags & RING_NONEMPTY) != 0;
 	if (session != NULL && session->state != SESSION_CLOSE) {
-		relay_on_recv(session, &session->relays[wire->side], slice, result);
+		relay_on_recv(session, wire, slice, result);
 		relay_mark(&session->relays[wire->side]);
 		return;
 	}
@@ -250,24 +251,24 @@ static bool may_be_the_last(const struct session *session, const struct relay *r
 static void arm(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
+	struct wire *source = session_wire(session, relay->side);
 	const uint32_t small = flow->slices.small_bytes;
 	uint32_t limit = room(flow, relay);
 	/* A client often has sent its first bytes by the time it is accepted; else nothing is
 	 * expected at once unless the last receive said so. */
-	bool try_first = relay->source->nonempty ||
-			 (relay->side == SIDE_CLIENT && relay->bytes == 0);
+	bool try_first = source->nonempty || (relay->side == SIDE_CLIENT && relay->bytes == 0);
 	uint32_t flags = try_first ? 0 : RING_RECV_POLL_FIRST;
 
 	if (limit == 0)
 		return;
-	relay->source->recv_class = SLICE_SMALL;
-	relay->source->recv_many = false;
+	source->recv_class = SLICE_SMALL;
+	source->recv_many = false;
 	if (relay->streaming && !slices_pressed(&flow->slices) &&
 	    flow->slices.large_bytes <= 2 * flow->window) {
 		if (relay->held_bytes + flow->slices.large_bytes > 2 * flow->window)
 			return;
 		/* Half a window at most, so that one half is received while the other is sent. */
-		relay->source->recv_class = SLICE_LARGE;
+		source->recv_class = SLICE_LARGE;
 		if (limit < flow->window / 2 && relay->queued_bytes > 0)
 			return;
 		if (limit > flow->window / 2)
@@ -275,7 +276,7 @@ static void arm(struct session *session, struct relay *relay)
 		if (limit > flow->slices.large_bytes)
 			limit = flow->slices.large_bytes;
 	} else if (relay->slices_count == 0 && limit > small && !may_be_the_last(session, relay)) {
-		relay->source->recv_many = true;
+		source->recv_many = true;
 		if (!is_tcp(session, relay->side))
 			flags = 0; /* see ring.h: the end would be lost */
 		limit = credit(flow, relay, limit - small);
@@ -286,25 +287,25 @@ static void arm(struct session *session, struct relay *relay)
 	if (relay->side == SIDE_CLIENT && session->shelf_len > 0 &&
 	    limit > small - session->shelf_len)
 		limit = small - session->shelf_len;
-	ring_recv(flow->ring, &relay->source->recv, relay->source->fd, relay->source->recv_class,
-		  limit, flags | (relay->source->recv_many ? RING_RECV_MANY : 0));
+	ring_recv(flow->ring, &source->recv, source->fd, source->recv_class, limit,
+		  flags | (source->recv_many ? RING_RECV_MANY : 0));
 }
 
 void relay_watch(struct relay *relay)
 {
 	struct session *session = session_of_relay(relay);
+	struct wire *source = session_wire(session, relay->side);
 
-	if (session->state != SESSION_RELAY || relay->source == NULL ||
-	    relay->state != RELAY_OPEN || relay_receiving(relay) || !relay->send.away ||
-	    list_linked(&relay->starved))
+	if (session->state != SESSION_RELAY || source == NULL || relay->state != RELAY_OPEN ||
+	    source->recv.away || !relay->send.away || list_linked(&relay->starved))
 		return;
-	relay->source->watching = true;
-	ring_watch(session->flow->ring, &relay->source->recv, relay->source->fd);
+	source->watching = true;
+	ring_watch(session->flow->ring, &source->recv, source->fd);
 }
 
 void relay_stop_receiving(struct relay *relay)
 {
-	struct wire *wire = relay->source;
+	struct wire *wire = relay_source(relay);
 
 	if (!wire->recv_many || wire->cancelling || wire->watching)
 		return;
@@ -314,28 +315,31 @@ void relay_stop_receiving(struct relay *relay)
 
 void relay_stop_watching(struct relay *relay)
 {
-	if (relay->source->cancelling)
+	struct wire *wire = relay_source(relay);
+
+	if (wire->cancelling)
 		return;
-	relay->source->cancelling = true;
-	ring_cancel(session_of_relay(relay)->flow->ring, &relay->source->recv);
+	wire->cancelling = true;
+	ring_cancel(wire->flow->ring, &wire->recv);
 }
 
 void relay_flush_receive(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
+	struct wire *source = session_wire(session, relay->side);
 
-	if (relay->source->watching) {
+	if (source->watching) {
 		if (room(flow, relay) > 0)
 			relay_stop_watching(relay);
 		return;
 	}
-	if (relay_receiving(relay)) {
+	if (source->recv.away) {
 		/* Credit counts bytes; a flood of tiny pieces would hold a slice each. */
-		if (relay->source->recv_many && !relay->source->cancelling &&
+		if (source->recv_many && !source->cancelling &&
 		    relay->slices_count >= flow->window_slices) {
-			relay->source->cancelling = true;
+			source->cancelling = true;
 			counter_add(&flow->stats.receive_cancels, 1);
-			ring_cancel(flow->ring, &relay->source->recv);
+			ring_cancel(flow->ring, &source->recv);
 		}
 		return;
 	}

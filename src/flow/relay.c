@@ -13,7 +13,8 @@
 
 void relay_init(struct relay *relay, enum side source)
 {
-	*relay = (struct relay){ .oldest = SLICE_NONE,
+	*relay = (struct relay){ .pipe = PIPE_NONE,
+				 .oldest = SLICE_NONE,
 				 .newest = SLICE_NONE,
 				 .side = (uint8_t)source,
 				 .state = RELAY_OPEN,
@@ -130,7 +131,7 @@ void relay_drop_queue(struct relay *relay)
 	struct flow *flow = session_of_relay(relay)->flow;
 
 	assert(!relay->send.away);
-	if (relay->pipe != NULL)
+	if (relay->pipe != PIPE_NONE)
 		splice_end(relay);
 	while (relay->oldest != SLICE_NONE)
 		give_oldest(flow, relay);
@@ -140,7 +141,7 @@ void relay_drop_queue(struct relay *relay)
 
 uint32_t relay_ready_bytes(const struct relay *relay)
 {
-	const struct session *session = session_of_relay((struct relay *)(uintptr_t)relay);
+	const struct session *session = session_of_relay(relay);
 	uint32_t ready = relay->queued_bytes - relay->held_back;
 
 	if (relay->side == SIDE_CLIENT)
@@ -155,7 +156,7 @@ uint32_t relay_ready_bytes(const struct relay *relay)
 
 uint32_t relay_ready_parts(const struct relay *relay)
 {
-	const struct session *session = session_of_relay((struct relay *)(uintptr_t)relay);
+	const struct session *session = session_of_relay(relay);
 
 	if (relay_ready_bytes(relay) == 0)
 		return 0;
@@ -166,9 +167,10 @@ uint32_t relay_ready_parts(const struct relay *relay)
 
 void relay_restart(struct relay *relay)
 {
-	assert(!relay->send.away && relay->queued_bytes == 0 && relay->pipe == NULL);
+	assert(!relay->send.away && relay->queued_bytes == 0 && relay->pipe == PIPE_NONE);
 	relay->state = RELAY_OPEN;
 	relay->in_doubt = false;
+	relay->was_reset = false;
 }
 
 uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MAX])
@@ -265,7 +267,7 @@ void relay_flush(struct relay *relay)
 	}
 	if (relay->state == RELAY_OPEN && relay->send.away && !relay_receiving(relay))
 		session_look_soon(session);
-	if (relay->pipe != NULL && splice_flush(relay))
+	if (relay->pipe != PIPE_NONE && splice_flush(relay))
 		return;
 	if (session->state == SESSION_RELAY && !relay->send.away) {
 		if (relay_ready_bytes(relay) > 0) {
@@ -304,8 +306,10 @@ void relay_check(struct relay *relay)
 		held += slices_capacity(slices, index);
 		count++;
 	}
-	assert(relay->pipe == NULL || count == 0);
-	assert(relay->pipe != NULL || bytes == relay->queued_bytes);
+	assert(relay->pipe == PIPE_NONE || count == 0);
+	assert(relay->pipe == PIPE_NONE ||
+	       !list_linked(&session->flow->pipe_memory[relay->pipe].link));
+	assert(relay->pipe != PIPE_NONE || bytes == relay->queued_bytes);
 	assert(count == relay->slices_count);
 	assert(held == relay->held_bytes);
 	assert(relay->held_back <= relay->queued_bytes);

@@ -61,10 +61,10 @@ enum relay_state {
 	RELAY_STATE_COUNT,
 };
 
-struct splice_pipe;
+#define PIPE_NONE UINT8_MAX
 
+/* Every session has two: what only a few need for a while stands elsewhere (splice.h). */
 struct relay {
-	struct wire *source; /* NULL: nobody to receive from (yet) */
 	struct op send;
 	struct list dirty;   /* in flow->dirty: flush me at the end of the turn */
 	struct list starved; /* in flow->starved: no slice was free */
@@ -74,21 +74,22 @@ struct relay {
 	uint32_t slices_count;
 	uint32_t held_bytes; /* the capacity of these slices */
 	uint32_t queued_bytes;
-	uint32_t held_back;       /* at the end of the queue: not to be sent yet (http) */
-	uint32_t sending_bytes;   /* of the send that is away */
-	int32_t sent_result;      /* zero-copy: the result, kept until the memory is free */
-	uint32_t piece;           /* bytes that a receive brings, smoothed */
-	uint32_t streamed_bytes;  /* since it began to stream, up to the need of splice.c */
-	uint32_t turn_bytes;      /* spliced in this turn */
-	struct splice_pipe *pipe; /* leased: the relay splices; else NULL */
-	uint8_t side;             /* the source */
+	uint32_t held_back;      /* at the end of the queue: not to be sent yet (http) */
+	uint32_t sending_bytes;  /* of the send that is away */
+	int32_t sent_result;     /* zero-copy: the result, kept until the memory is free */
+	uint32_t piece;          /* bytes that a receive brings, smoothed */
+	uint32_t streamed_bytes; /* since it began to stream, up to the need of splice.c */
+	uint8_t side;            /* the source */
 	uint8_t state;
+	uint8_t pipe;        /* leased, so that the relay splices: its number; else PIPE_NONE */
 	uint8_t full_streak; /* whole small slices in a row: is it a stream? */
-	bool streaming;
-	bool sending_zero_copy; /* the send that is away is */
-	bool copy_only;         /* the target cannot be sent to without copying */
-	bool in_doubt; /* the last send was cut short: is the target gone? The next one tells */
-	bool lost;     /* bytes were dropped for want of a target (http: of the next request too) */
+	bool streaming : 1;
+	bool sending_zero_copy : 1; /* the send that is away is */
+	bool copy_only : 1;         /* the target cannot be sent to without copying */
+	bool in_doubt : 1;  /* the last send was cut short: is the target gone? The next tells */
+	bool lost : 1;      /* bytes were dropped for want of a target (http: of the next
+			     * request too) */
+	bool was_reset : 1; /* by its source, at session->phase_ms */
 };
 
 struct session;
@@ -146,16 +147,6 @@ void relay_check(struct relay *relay);
 static inline enum side relay_target(const struct relay *relay)
 {
 	return relay->side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
-}
-
-static inline bool relay_receiving(const struct relay *relay)
-{
-	return relay->source != NULL && relay->source->recv.away;
-}
-
-static inline bool relay_home(const struct relay *relay)
-{
-	return !relay_receiving(relay) && !relay->send.away;
 }
 
 #endif

@@ -140,7 +140,7 @@ void on_send(struct op *op, int result, uint32_t flags)
 		session_op_home(session);
 		return;
 	}
-	if (relay->pipe == NULL)
+	if (relay->pipe == PIPE_NONE)
 		sent(session, relay, result);
 	relay_mark(relay);
 }

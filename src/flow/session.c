@@ -37,13 +37,15 @@ static_assert(SESSION_STATE_COUNT <= 8, "state_next packs the set into a byte");
 
 static bool ops_home(const struct session *session)
 {
-	return !session->connect.away && relay_home(&session->relays[SIDE_CLIENT]) &&
+	return !session_connecting(session) && relay_home(&session->relays[SIDE_CLIENT]) &&
 	       relay_home(&session->relays[SIDE_SERVER]);
 }
 
 /* The picture's promises, executable. */
 void session_check(const struct session *session)
 {
+	assert(session->conn == NULL || session->conn->session == session);
+	assert(session->shelf_len == 0 || session->exchange == NULL);
 	switch ((enum session_state)session->state) {
 	case SESSION_FREE:
 		assert(session->client.fd == -1);
@@ -82,7 +84,7 @@ void session_check(const struct session *session)
 		assert(!session->http || session->exchange != NULL);
 		assert(session->reason == CLOSE_NONE);
 		assert(session->server != NULL);
-		assert(!session->connect.away);
+		assert(!session_connecting(session));
 		return;
 	case SESSION_CLOSE:
 		assert(session->reason != CLOSE_NONE);
@@ -123,6 +125,11 @@ static bool half_closed(const struct session *session)
 	       session->relays[SIDE_SERVER].state != RELAY_OPEN;
 }
 
+static bool was_reset(const struct session *session)
+{
+	return session->relays[SIDE_CLIENT].was_reset || session->relays[SIDE_SERVER].was_reset;
+}
+
 uint64_t session_deadline_ms(const struct session *session, enum close_reason *reason)
 {
 	const struct conf_listener *listener = session->acceptor->listener;
@@ -148,10 +155,10 @@ uint64_t session_deadline_ms(const struct session *session, enum close_reason *r
 		client = server;
 		*reason = CLOSE_SERVER_TIMEOUT;
 	}
-	if (session->reset_ms != 0 && session->reset_ms + RESET_GRACE_MS < client) {
-		client = session->reset_ms + RESET_GRACE_MS;
-		*reason = session->relays[SIDE_CLIENT].state == RELAY_RESET ? CLOSE_CLIENT_RESET :
-									      CLOSE_SERVER_RESET;
+	if (was_reset(session) && session->phase_ms + RESET_GRACE_MS < client) {
+		client = session->phase_ms + RESET_GRACE_MS;
+		*reason = session->relays[SIDE_CLIENT].was_reset ? CLOSE_CLIENT_RESET :
+								   CLOSE_SERVER_RESET;
 	}
 	if (half_closed(session)) {
 		fin = active[SIDE_CLIENT] > active[SIDE_SERVER] ? active[SIDE_CLIENT] :
@@ -220,11 +227,8 @@ void session_start(struct flow *flow, struct acceptor *acceptor, struct session 
 	list_init(&session->dial);
 	list_init(&session->kept);
 	wire_init(&session->client, flow, SIDE_CLIENT, fd);
-	session->client.session = session;
 	relay_init(&session->relays[SIDE_CLIENT], SIDE_CLIENT);
-	session->relays[SIDE_CLIENT].source = &session->client;
 	relay_init(&session->relays[SIDE_SERVER], SIDE_SERVER);
-	op_init(&session->connect, on_connect);
 	timer_init(&session->timer, on_timer);
 	session->http = acceptor->listener->mode == MODE_HTTP;
 	session->upstream = session->http ? NULL : acceptor->listener->upstream;

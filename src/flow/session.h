@@ -38,6 +38,7 @@
 #include "base/list.h"
 #include "base/wheel.h"
 #include "flow/flow.h"
+#include "pool.h"
 #include "relay.h"
 
 enum session_state {
@@ -56,47 +57,52 @@ extern const char *const session_state_names[SESSION_STATE_COUNT];
 
 struct acceptor;
 
+/* What a TCP session costs while nothing happens is this, a server_conn and two links in slabs, and
+ * there are as many as max_sessions. So what only a request needs stands in its exchange, what only
+ * a stream needs with its pipe, what only a server's socket needs in its server_conn; and what is
+ * used most stands together, in front. */
 struct session {
-	struct list link; /* in flow->sessions[state] */
-	struct list dial; /* in flow->fresh, flow->to_dial or a queue while a connect is due */
 	struct relay relays[SIDE_COUNT]; /* [SIDE_CLIENT] carries what the client sends */
 	struct wire client;
 	struct server_conn *conn; /* NULL: none */
-	struct op connect;
-	struct timer timer;
 	struct flow *flow;
+	struct exchange *exchange; /* mode = http, while one is under way */
 	struct acceptor *acceptor;
 	struct server *server;
-	const struct conf_upstream *upstream; /* of the present request; NULL: none */
-	struct exchange *exchange;            /* mode = http, while one is under way */
-	uint8_t *shelf; /* http: an unfinished head, or NULL (http_shelf.c) */
-	struct list kept;                     /* pool = client: connections for the next request */
-	uint64_t id;
-	uint64_t started_ms;
 	uint64_t active_ms[SIDE_COUNT]; /* when bytes last came from or went to that side */
-	uint64_t reset_ms;              /* when a side reset the connection; 0: none has */
-	uint64_t phase_ms;              /* http: when the head, the answer or the lingering began */
-	uint64_t body_mark_bytes;       /* http: of the body, when its rate was last looked at */
-	uint64_t body_mark_ms;
-	uint8_t client_in6[16]; /* once client_known */
-	uint32_t source_place;  /* in the table of sources */
-	uint16_t client_port;
-	uint32_t tries;
-	uint16_t shelf_len;
+	uint32_t source_place;          /* in the table of sources */
+	uint32_t shelf;       /* http: an unfinished head, by its index in a slab (http_shelf.c) */
+	uint16_t shelf_len;   /* bytes of it; 0: there is none */
 	uint16_t head_seen;   /* http: bytes of an unfinished head that were looked at */
 	uint16_t head_parsed; /* and that were parsed */
+	uint16_t client_port;
 	uint8_t state;
 	uint8_t reason;
 	uint8_t last_reason; /* http: why it will close when the answer is out; 0: it will not */
 	uint8_t gave_up;     /* why no further server is tried; 0: they are */
+	uint8_t tries;       /* servers that were dialled: `retries` is 10 at most */
 	int8_t first_end;    /* the side that finished first, or -1 */
-	bool http;           /* requests and responses, not (or not any more) plain bytes */
-	bool client_known;
-	bool client_is_inet;
-	bool queued;   /* waits for a place at a server */
-	bool dropping; /* the server is given up; a send to it is still away */
-	bool served;   /* http: a request was answered before */
+	bool http : 1;       /* requests and responses, not (or not any more) plain bytes */
+	bool client_known : 1;
+	bool client_is_inet : 1;
+	bool queued : 1;   /* waits for a place at a server */
+	bool dropping : 1; /* the server is given up; a send to it is still away */
+	bool served : 1;   /* http: a request was answered before */
+	const struct conf_upstream *upstream; /* of the present request; NULL: none */
+	struct list link;                     /* in flow->sessions[state] */
+	struct list dial; /* in flow->fresh, flow->to_dial or a queue while a connect is due */
+	struct list kept; /* pool = client: connections for the next request */
+	struct timer timer;
+	uint64_t id;
+	uint64_t started_ms;
+	/* When what the session waits for began: a place at a server (queued); http: the head, the
+	 * answer or the lingering; after a reset (relay->was_reset): the end. One at a time: a
+	 * reset comes from a client, which then waits for nothing else, or from a server, and the
+	 * head is over by then and the lingering has not begun. */
+	uint64_t phase_ms;
+	uint8_t client_in6[16]; /* once client_known */
 };
+static_assert(sizeof(struct session) <= 448, "seven lines of the cache: slabs are made of lines");
 
 /* A new session for an accepted client. The caller has counted it against the limits. */
 void session_start(struct flow *flow, struct acceptor *acceptor, struct session *session, int fd);
@@ -117,17 +123,56 @@ void session_retime(struct session *session);
 /* A direction is stuck: if it still is in a while, watch its source. */
 void session_look_soon(struct session *session);
 
+static inline struct session *session_of_relay(const struct relay *relay)
+{
+	/* A choice costs less than relay - relay->side, which would multiply. */
+	static_assert(SIDE_COUNT == 2, "the client's relay, and the server's behind it");
+	return container_of(relay->side == SIDE_CLIENT ? relay : relay - 1, struct session, relays);
+}
+
+/* Who uses a wire, or NULL. */
+static inline struct session *wire_session(struct wire *wire)
+{
+	return wire->side == SIDE_CLIENT ? container_of(wire, struct session, client) :
+					   container_of(wire, struct server_conn, wire)->session;
+}
+
+/* NULL: nobody to receive from (yet). */
+static inline struct wire *session_wire(struct session *session, enum side side)
+{
+	if (side == SIDE_CLIENT)
+		return &session->client;
+	return session->conn != NULL ? &session->conn->wire : NULL;
+}
+
+static inline struct wire *relay_source(const struct relay *relay)
+{
+	return session_wire(session_of_relay(relay), (enum side)relay->side);
+}
+
 /* The descriptor of a side, -1: none. */
 static inline int session_fd(const struct session *session, enum side side)
 {
-	const struct wire *wire = session->relays[side].source;
-
-	return wire != NULL ? wire->fd : -1;
+	if (side == SIDE_CLIENT)
+		return session->client.fd;
+	return session->conn != NULL ? session->conn->wire.fd : -1;
 }
 
-static inline struct session *session_of_relay(struct relay *relay)
+static inline bool session_connecting(const struct session *session)
 {
-	return container_of(relay - relay->side, struct session, relays);
+	return session->conn != NULL && session->conn->connect.away;
+}
+
+static inline bool relay_receiving(const struct relay *relay)
+{
+	const struct wire *source = relay_source(relay);
+
+	return source != NULL && source->recv.away;
+}
+
+static inline bool relay_home(const struct relay *relay)
+{
+	return !relay_receiving(relay) && !relay->send.away;
 }
 
 /* client.c */

@@ -33,13 +33,19 @@ void pipes_close(struct flow *flow)
 			ring_pipe_close(flow->ring, &flow->pipe_memory[i].pipe);
 }
 
+static struct splice_pipe *pipe_of(struct relay *relay)
+{
+	assert(relay->pipe < FLOW_PIPES_MAX);
+	return &session_of_relay(relay)->flow->pipe_memory[relay->pipe];
+}
+
 bool splice_is_due(struct relay *relay)
 {
 	struct session *session = session_of_relay(relay);
 
 	return relay->streaming && relay->streamed_bytes >= SPLICE_AFTER_BYTES &&
 	       relay->state == RELAY_OPEN && session->state == SESSION_RELAY &&
-	       relay->pipe == NULL && !session->http && session->exchange == NULL &&
+	       relay->pipe == PIPE_NONE && !session->http && session->exchange == NULL &&
 	       !list_empty(&session->flow->pipes);
 }
 
@@ -52,9 +58,9 @@ void splice_begin(struct relay *relay)
 
 	assert(node != NULL);
 	assert(relay->queued_bytes == 0 && relay_home(relay));
-	relay->pipe = container_of(node, struct splice_pipe, link);
+	relay->pipe = (uint8_t)(container_of(node, struct splice_pipe, link) - flow->pipe_memory);
 	relay->full_streak = 0;
-	ring_socket_never_block(flow->ring, relay->source->fd);
+	ring_socket_never_block(flow->ring, session_fd(session, relay->side));
 	ring_socket_never_block(flow->ring, session_fd(session, relay_target(relay)));
 	counter_add(&flow->stats.splices, 1);
 }
@@ -62,10 +68,9 @@ void splice_begin(struct relay *relay)
 void splice_end(struct relay *relay)
 {
 	struct flow *flow = session_of_relay(relay)->flow;
-	struct splice_pipe *pipe = relay->pipe;
+	struct splice_pipe *pipe = pipe_of(relay);
 
-	assert(pipe != NULL);
-	relay->pipe = NULL;
+	relay->pipe = PIPE_NONE;
 	if (relay->queued_bytes > 0) {
 		ring_pipe_close(flow->ring, &pipe->pipe);
 		relay->queued_bytes = 0;
@@ -78,8 +83,9 @@ void splice_end(struct relay *relay)
 /* From the source into the pipe. Returns false when the source has no more for now. */
 static bool fill(struct session *session, struct relay *relay, uint32_t room)
 {
-	struct flow *flow = session->flow;
-	int64_t moved = ring_pipe_fill(flow->ring, &relay->pipe->pipe, relay->source->fd, room);
+	struct splice_pipe *pipe = pipe_of(relay);
+	int64_t moved = ring_pipe_fill(session->flow->ring, &pipe->pipe,
+				       session_fd(session, relay->side), room);
 
 	if (moved <= 0) {
 		relay_source_over(relay, (int)moved);
@@ -87,7 +93,7 @@ static bool fill(struct session *session, struct relay *relay, uint32_t room)
 	}
 	relay->queued_bytes += (uint32_t)moved;
 	relay_count_in(session, relay, (uint32_t)moved);
-	relay->turn_bytes += (uint32_t)moved;
+	pipe->turn_bytes += (uint32_t)moved;
 	return true;
 }
 
@@ -95,7 +101,7 @@ static bool fill(struct session *session, struct relay *relay, uint32_t room)
 static bool drain(struct session *session, struct relay *relay)
 {
 	struct flow *flow = session->flow;
-	int64_t moved = ring_pipe_drain(flow->ring, &relay->pipe->pipe,
+	int64_t moved = ring_pipe_drain(flow->ring, &pipe_of(relay)->pipe,
 					session_fd(session, relay_target(relay)),
 					relay->queued_bytes);
 
@@ -114,25 +120,25 @@ static bool drain(struct session *session, struct relay *relay)
 /* Until one side is in the way, or the turn's share is used up. */
 static void move_all(struct session *session, struct relay *relay)
 {
-	const uint32_t capacity = relay->pipe->pipe.capacity;
+	struct splice_pipe *pipe = pipe_of(relay);
 	bool more = true;
 
-	relay->turn_bytes = 0;
-	while (relay->pipe != NULL && (more || relay->queued_bytes > 0)) {
+	pipe->turn_bytes = 0;
+	while (relay->pipe != PIPE_NONE && (more || relay->queued_bytes > 0)) {
 		if (relay->queued_bytes > 0 && !drain(session, relay))
 			return;
-		if (relay->pipe == NULL || relay->state != RELAY_OPEN || !more ||
-		    relay->turn_bytes >= SPLICE_TURN_BYTES) {
+		if (relay->pipe == PIPE_NONE || relay->state != RELAY_OPEN || !more ||
+		    pipe->turn_bytes >= SPLICE_TURN_BYTES) {
 			more = false;
 			continue;
 		}
-		more = fill(session, relay, capacity - relay->queued_bytes);
+		more = fill(session, relay, pipe->pipe.capacity - relay->queued_bytes);
 	}
 }
 
 static void learn(struct relay *relay)
 {
-	if (relay->turn_bytes >= SPLICE_LITTLE_BYTES)
+	if (pipe_of(relay)->turn_bytes >= SPLICE_LITTLE_BYTES)
 		relay->full_streak = 0;
 	else if (relay->full_streak < SPLICE_LITTLE_TIMES)
 		relay->full_streak++;
@@ -143,14 +149,14 @@ bool splice_flush(struct relay *relay)
 	struct session *session = session_of_relay(relay);
 	struct flow *flow = session->flow;
 
-	assert(relay->pipe != NULL);
+	assert(relay->pipe != PIPE_NONE);
 	if (!relay_home(relay)) { /* still waiting for a side */
-		if (relay->source->watching && !relay->send.away)
+		if (relay_source(relay)->watching && !relay->send.away)
 			relay_stop_watching(relay);
 		return true;
 	}
 	move_all(session, relay);
-	if (relay->pipe == NULL)
+	if (relay->pipe == PIPE_NONE)
 		return false;
 	if (relay->queued_bytes > 0) {
 		ring_ready(flow->ring, &relay->send, session_fd(session, relay_target(relay)),
@@ -159,7 +165,9 @@ bool splice_flush(struct relay *relay)
 	}
 	learn(relay);
 	if (relay->state == RELAY_OPEN && relay->full_streak < SPLICE_LITTLE_TIMES) {
-		ring_ready(flow->ring, &relay->source->recv, relay->source->fd, false);
+		struct wire *source = relay_source(relay);
+
+		ring_ready(flow->ring, &source->recv, source->fd, false);
 		return true;
 	}
 	relay->streaming = relay->state == RELAY_OPEN && relay->streaming;

@@ -20,8 +20,8 @@
 
 #include "base/list.h"
 #include "flow/flow.h"
+#include "relay.h"
 
-struct relay;
 struct flow;
 
 #define PIPE_BYTES (1024u * 1024)
@@ -31,10 +31,14 @@ struct flow;
 #define SPLICE_LITTLE_BYTES (32u * 1024)
 #define SPLICE_LITTLE_TIMES 8
 
+/* A relay names its pipe by its number in flow->pipe_memory: of all sessions few have one, and all
+ * would pay for a pointer. */
 struct splice_pipe {
 	struct list link; /* in flow->pipes while it is not leased */
 	struct ring_pipe pipe;
+	uint32_t turn_bytes; /* spliced in this turn */
 };
+static_assert(FLOW_PIPES_MAX < PIPE_NONE, "a pipe's number fits into a relay");
 
 void pipes_open(struct flow *flow);
 void pipes_close(struct flow *flow);

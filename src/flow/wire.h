@@ -19,14 +19,13 @@ struct session;
 struct wire {
 	struct op recv;
 	struct flow *flow;
-	struct session *session; /* who uses it, or NULL */
-	int fd;                  /* -1: none */
-	uint8_t side;            /* whose socket it is */
-	uint8_t recv_class;      /* of the receive that is away */
-	bool recv_many;          /* the receive that is away is multishot */
-	bool nonempty;           /* the last receive left something in the socket */
-	bool cancelling;         /* the receive was asked to end */
-	bool watching;           /* the op `recv` watches a source that is not received from */
+	int fd;              /* -1: none */
+	uint8_t side;        /* whose socket it is, and so what the wire is a part of */
+	uint8_t recv_class;  /* of the receive that is away */
+	bool recv_many : 1;  /* the receive that is away is multishot */
+	bool nonempty : 1;   /* the last receive left something in the socket */
+	bool cancelling : 1; /* the receive was asked to end */
+	bool watching : 1;   /* the op `recv` watches a source that is not received from */
 };
 
 void wire_init(struct wire *wire, struct flow *flow, enum side side, int fd);

@@ -117,6 +117,21 @@ def test_a_tunnel_outlives_the_limits_of_http():
         equal(origin.opened, 1, "connections")
 
 
+def test_a_reset_before_is_forgotten():
+    """A server resets a request of this client: that is of no matter to its later tunnel."""
+    echo = echoing()
+
+    def script(req, link):
+        return link.reset() if req.target == "/cut" else echo(req, link)
+    with HttpOrigin(script) as origin, http_sluice([origin]) as sluice, Client(sluice) as client:
+        client.send(request("GET", "/cut"))
+        equal(client.answer().status, 502, "the answer to the request that was cut")
+        tunnel(client)
+        time.sleep(1.5)  # longer than what is left after a reset may take
+        client.send(b"still here")
+        equal(raw(client, 10), b"still here", "the echo")
+
+
 def test_a_tunnel_is_no_idle_connection():
     """Neither end is used for another request, during or after."""
     with HttpOrigin(echoing()) as origin, http_sluice([origin]) as sluice:

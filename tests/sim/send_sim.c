@@ -152,7 +152,8 @@ void send_issue(struct request *request)
 
 static void pair(struct request *request, struct conn *conn)
 {
-	const struct session *session = container_of(request->op, struct session, connect);
+	const struct session *session =
+		container_of(request->op, struct server_conn, connect)->session;
 	struct conn *client = sock_of(session->client.fd)->conn;
 
 	if (session_fd(session, SIDE_SERVER) != request->fd)
