@@ -98,7 +98,7 @@ static void dial_failed(struct session *session, int error)
 	if (session->conn != NULL)
 		server_conn_close(session->conn);
 	else
-		server_session_end(session->server);
+		queue_place_back(flow, session->server);
 	if (!is_our_fault(error))
 		server_failed(session->server, failure_of(error), flow_now_ms(flow));
 	if (!may_try_another(session)) {

@@ -83,10 +83,12 @@ int flow_shared_open(struct flow_shared **out, const struct conf *conf, uint32_t
 	shared->workers_count = workers;
 	shared->listeners_count = conf->listeners_count;
 	shared->queue_lengths = calloc(conf->upstreams_count + 1, sizeof(uint32_t));
+	shared->queue_heads =
+		calloc((conf->upstreams_count + 1ul) * workers, sizeof(*shared->queue_heads));
 	shared->listener_counts = calloc(conf->listeners_count, sizeof(uint32_t));
 	shared->worker_counts = calloc(workers, sizeof(uint32_t));
 	result = shared->listener_counts == NULL || shared->worker_counts == NULL ||
-				 shared->queue_lengths == NULL ?
+				 shared->queue_lengths == NULL || shared->queue_heads == NULL ?
 			 -ENOMEM :
 			 slab_open(&shared->sessions, max_sessions, sizeof(struct session));
 	if (result == 0)
@@ -117,6 +119,7 @@ void flow_shared_close(struct flow_shared *shared)
 	if (shared->upstreams != NULL)
 		upstreams_shared_close(shared->upstreams);
 	free((void *)shared->queue_lengths);
+	free((void *)shared->queue_heads);
 	if (shared->conns != NULL)
 		slab_close(shared->conns);
 	if (shared->exchanges != NULL)
@@ -305,7 +308,7 @@ bool flow_is_over(struct flow *flow)
 {
 	return flow->draining && counter_read(&flow->stats.sessions) == 0 &&
 	       flow->idle_count == 0 && flow->conns_closing == 0 && flow->checks_running == 0 &&
-	       acceptors_home(flow) && !acceptors_expect(flow);
+	       acceptors_home(flow) && !acceptors_expect(flow) && !flow->nudge.away;
 }
 
 struct flow_stats *flow_stats(struct flow *flow)

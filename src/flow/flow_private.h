@@ -27,6 +27,7 @@ struct flow_shared {
 	struct upstreams_shared *upstreams;
 	uint32_t workers_count;
 	_Atomic uint32_t *queue_lengths; /* per upstream, over all workers */
+	_Atomic uint64_t *queue_heads;   /* per upstream and worker: see queue.h */
 	struct slab *conns;              /* connections to servers */
 	struct source_limits *sources;   /* NULL: no listener limits them */
 	struct slab *exchanges;          /* NULL: no listener speaks http */
@@ -128,6 +129,9 @@ struct flow {
 	struct list *queues; /* per upstream: sessions that wait for a place */
 	uint32_t queued_count;
 	struct timer queue_timer;
+	struct op nudge;      /* to another worker whose turn it is */
+	struct op nudged;     /* from one */
+	uint32_t nudge_next;  /* whom to nudge when this one is home; NUDGE_NONE */
 	struct check *checks;
 	uint32_t checks_count;
 	uint32_t checks_running;

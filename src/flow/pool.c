@@ -122,7 +122,7 @@ void server_conn_uncount(struct server_conn *conn)
 		counter_sub(&conn->server->stats.server_sessions, 1);
 	conn->counted = false;
 	if (conn->placed)
-		server_session_end(conn->server);
+		queue_place_back(conn->wire.flow, conn->server);
 	conn->placed = false;
 }
 

@@ -241,6 +241,24 @@ def test_a_place_that_another_worker_frees():
             sluice.wait_count("sessions", 0)
 
 
+def test_in_order_over_two_workers():
+    """Who waits in the worker that frees the place does not overtake who waits longer in the other
+    one; and who is new in a worker where nobody waits does not overtake either."""
+    order = []
+    with Origin(first_bytes(order)) as origin, Sluice([limited(origin, 1)], proxy=TWO,
+                                                      upstream=ONE_PLACE) as sluice:
+        holder = sluice.connect()
+        holder.sendall(b"0")
+        wait_until(lambda: order == ["0"], "the holder is served")
+        # Sessions go to the workers in turn; between two of them the clock moves on.
+        sessions = [waiting(sluice, letter)[0] for letter in "abcdefgh" if not time.sleep(0.01)]
+        holder.close()
+        for s, letter in zip(sessions, "abcdefgh"):
+            served(s, letter)
+        equal("".join(order), "0abcdefgh", "the order of service")
+        check(int(sluice.count("queue_nudges")) >= 4, "no worker told the other of a place")
+
+
 # ------------------------------------------------------------------ servers that go
 
 def test_when_no_server_is_left():
