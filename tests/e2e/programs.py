@@ -5,68 +5,18 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import tempfile
 import time
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import harness
-from harness import (HOST, SLUICE_LOAD, Skip, Sluice, check, dial, equal, free_port, need, pattern,
-                     wait_until)
+from foreign import NGINX, Handler, Program, PythonServer, output_of, url
+from harness import HOST, SLUICE_LOAD, Skip, Sluice, check, equal, free_port, need, pattern
 
 BODY = pattern(3 << 20)
 
 
-class Program:
-    """A server of another project: started on a port, ended by the test."""
-
-    def __init__(self, port, *command, **options):
-        self.port = port
-        self.output = tempfile.TemporaryFile()
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT, start_new_session=True, **options)
-        try:
-            wait_until(self._listens, f"{command[0]} does not listen")
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def _listens(self):
-        if self.process.poll() is not None:
-            self.output.seek(0)
-            said = self.output.read().decode(errors="replace")[-500:]
-            raise Skip(f"it ended with {self.process.returncode}: {said}")
-        try:
-            dial((HOST, self.port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.output.close()
-
-
-class Pages(BaseHTTPRequestHandler):
+class Pages(Handler):
     """The origin where neither the load tool nor nginx is there."""
-    protocol_version = "HTTP/1.1"
-
-    def answer(self, body):
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
 
     def do_GET(self):  # pylint: disable=invalid-name
         self.answer(BODY if self.path == "/large" else b"small\n")
@@ -74,30 +24,6 @@ class Pages(BaseHTTPRequestHandler):
     def do_POST(self):  # pylint: disable=invalid-name
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.answer(hashlib.sha256(body).hexdigest().encode())
-
-    def log_message(self, format, *args):  # pylint: disable=redefined-builtin
-        pass
-
-
-class Server(ThreadingHTTPServer):
-    request_queue_size = 256
-
-    def handle_error(self, request, client_address):
-        pass  # wrk ends with resets
-
-
-class PythonOrigin:
-    def __init__(self):
-        self.server = Server((HOST, 0), Pages)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def http_origin():
@@ -107,20 +33,7 @@ def http_origin():
             return Program(port, SLUICE_LOAD, "serve", f"{HOST}:{port}")
         except Skip:
             pass
-    return PythonOrigin()
-
-
-def output_of(*command, seconds=30):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=seconds, check=False)
-    text = done.stdout.decode(errors="replace")
-    check(done.returncode == 0, f"{os.path.basename(command[0])} ended with {done.returncode}: "
-          f"{text[-600:]}")
-    return text
-
-
-def url(sluice, path="/"):
-    return f"http://{HOST}:{sluice.address[1]}{path}"
+    return PythonServer(Pages)
 
 
 def finished_well(sluice, sessions):
@@ -131,7 +44,7 @@ def finished_well(sluice, sessions):
 
 def test_curl():
     curl = need("curl")
-    with PythonOrigin() as origin, Sluice([(HOST, origin.port)]) as sluice, \
+    with PythonServer(Pages) as origin, Sluice([origin.address]) as sluice, \
             tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "body")
         output_of(curl, "-sSf", "--max-time", "20", "-o", path, url(sluice, "/large"))
@@ -148,7 +61,7 @@ def test_curl():
 def wrk(*arguments):
     program = need("wrk")
     with http_origin() as origin, \
-            Sluice([(HOST, origin.port)], proxy={"workers": 2}) as sluice:
+            Sluice([origin.address], proxy={"workers": 2}) as sluice:
         told = output_of(program, "-t2", "-c64", "-d2s", "--timeout", "5s", *arguments,
                          url(sluice))
         check("Socket errors" not in told and "Non-2xx" not in told, told)
@@ -219,17 +132,6 @@ def test_redis_benchmark():
         finished_well(sluice, 50)
 
 
-NGINX = """
-daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log stderr error;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
-  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  server {{ listen {host}:{port} backlog=1024; root {folder}; keepalive_requests 1000000; }}
-}}
-"""
-
-
 def test_nginx_as_origin():
     nginx, curl = need("nginx"), need("curl")
     port = free_port()
@@ -237,7 +139,7 @@ def test_nginx_as_origin():
         os.chmod(folder, 0o755)
         conf = os.path.join(folder, "nginx.conf")
         with open(conf, "w", encoding="ascii") as f:
-            f.write(NGINX.format(folder=folder, host=HOST, port=port))
+            f.write(NGINX.format(folder=folder, root=folder, host=HOST, port=port))
         with open(os.path.join(folder, "large"), "wb") as f:
             f.write(BODY)
         with Program(port, nginx, "-c", conf, "-p", folder, "-e", "stderr"), \

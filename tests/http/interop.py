@@ -8,31 +8,19 @@ import subprocess
 import tempfile
 import time
 
-from http_peers import (HOST, Client, HttpOrigin, http_sluice, one_answer, reply, request)
+from http_peers import Client, HttpOrigin, http_sluice, one_answer, reply, request
 from attack_table import CLEAN, CUT, rows
-from interop_servers import PAGES, SERVERS, PythonServer, nginx
+from interop_servers import PAGES, SERVERS, nginx, python
 import harness
+from foreign import output_of, url
 from harness import Failure, Skip, check, equal, need, pattern
-
-
-def output_of(*command, seconds=40):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=seconds, check=False)
-    text = done.stdout.decode(errors="replace")
-    check(done.returncode == 0, f"{os.path.basename(command[0])} ended with {done.returncode}: "
-          f"{text[-600:]}")
-    return text
-
-
-def url(sluice, path="/"):
-    return f"http://{HOST}:{sluice.address[1]}{path}"
 
 
 def some_server():
     try:
         return nginx()
     except Skip:
-        return PythonServer()
+        return python()
 
 
 # -------------------------------------------------------------------------- clients
@@ -65,7 +53,7 @@ def test_curl():
 
 def test_curl_keeps_its_connection():
     curl = need("curl")
-    with PythonServer() as server, http_sluice([server.address]) as sluice:
+    with python() as server, http_sluice([server.address]) as sluice:
         got = output_of(curl, "-sSf", "--max-time", "20", "-w", " %{num_connects}\n",
                         *[url(sluice, f"/c/{i}") for i in range(10)])
         equal(got.split("\n")[:10], ["/c/0 1"] + [f"/c/{i} 0" for i in range(1, 10)], "answers")
@@ -112,7 +100,7 @@ def test_h2load_in_http_1():
 def test_slowhttptest():
     """While many clients are slow, another one is served at once."""
     program = need("slowhttptest")
-    with PythonServer() as server, http_sluice(
+    with python() as server, http_sluice(
             [server.address], listener={"head_timeout": "2s", "client_timeout": "2s"}) as sluice, \
             tempfile.TemporaryDirectory() as folder:
         for mode in ("-H", "-B"):

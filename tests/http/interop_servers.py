@@ -2,26 +2,13 @@
 """Servers of other projects, each answering the path of a request: /c/0 to /c/9 with "/c/N"."""
 
 import os
-import subprocess
 import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from http_peers import HOST, dial, wait_until
-from harness import Skip, free_port, need
+from http_peers import HOST  # which knows where harness and foreign are
+from foreign import NGINX, Handler, Program, PythonServer
+from harness import free_port, need
 
 PAGES = 10
-
-NGINX = """
-daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log stderr error;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};
-  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  keepalive_requests 1000000; keepalive_timeout 60s;
-  server {{ listen {host}:{port} backlog=1024; root {folder}/www; }}
-}}
-"""
 
 HAPROXY = """
 defaults
@@ -36,7 +23,7 @@ frontend f
 LIGHTTPD = """
 server.bind = "{host}"
 server.port = {port}
-server.document-root = "{folder}/www"
+server.document-root = "{root}"
 server.max-keep-alive-requests = 1000000
 server.max-keep-alive-idle = 60
 """
@@ -50,8 +37,8 @@ PidFile {folder}/pid
 ErrorLog {folder}/errors
 {modules}
 {user}
-DocumentRoot {folder}/www
-<Directory {folder}/www>
+DocumentRoot {root}
+<Directory {root}>
   Require all granted
 </Directory>
 KeepAlive On
@@ -73,13 +60,11 @@ server.listen({port}, '{host}');
 """
 
 
-class Program:
-    """A server started with its configuration in a folder of its own, ended by the test."""
+class Site(Program):
+    """A server with the pages and its configuration in a folder of its own."""
 
     def __init__(self, name, text, *arguments):
-        self.program = need(name)
-        self.port = free_port()
-        self.address = (HOST, self.port)
+        program, port = need(name), free_port()
         self.folder = tempfile.TemporaryDirectory(prefix="sluice-http-")
         path = self.folder.name
         os.chmod(path, 0o755)
@@ -87,43 +72,15 @@ class Program:
         for i in range(PAGES):
             with open(os.path.join(path, "www", "c", str(i)), "w", encoding="ascii") as f:
                 f.write(f"/c/{i}")
-        self.conf = os.path.join(path, "conf")
-        with open(self.conf, "w", encoding="ascii") as f:
-            f.write(text.format(folder=path, host=HOST, port=self.port, modules=apache_modules(),
+        conf = os.path.join(path, "conf")
+        with open(conf, "w", encoding="ascii") as f:
+            f.write(text.format(folder=path, root=f"{path}/www", host=HOST, port=port,
+                                modules=apache_modules(),
                                 user="User www-data\nGroup www-data" if os.getuid() == 0 else ""))
-        words = [w.format(conf=self.conf, folder=path) for w in arguments]
-        self.output = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([self.program, *words], stdin=subprocess.DEVNULL,
-                                        stdout=self.output, stderr=subprocess.STDOUT,
-                                        start_new_session=True)
-        try:
-            wait_until(self._listens, f"{name} does not listen")
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def _listens(self):
-        if self.process.poll() is not None:
-            self.output.seek(0)
-            said = self.output.read().decode(errors="replace")[-500:]
-            raise Skip(f"{self.program} ended with {self.process.returncode}: {said}")
-        try:
-            dial(self.address, timeout=1).close()
-            return True
-        except OSError:
-            return False
-
-    def __enter__(self):
-        return self
+        super().__init__(port, program, *[w.format(conf=conf, folder=path) for w in arguments])
 
     def __exit__(self, *_):
-        self.process.terminate()
-        try:
-            self.process.wait(5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.output.close()
+        super().__exit__()
         self.folder.cleanup()
 
 
@@ -136,73 +93,40 @@ def apache_modules():
 
 
 def nginx():
-    return Program("nginx", NGINX, "-c", "{conf}", "-p", "{folder}", "-e", "stderr")
+    return Site("nginx", NGINX, "-c", "{conf}", "-p", "{folder}", "-e", "stderr")
 
 
 def haproxy():
-    return Program("haproxy", HAPROXY, "-f", "{conf}", "-db")
+    return Site("haproxy", HAPROXY, "-f", "{conf}", "-db")
 
 
 def lighttpd():
-    return Program("lighttpd", LIGHTTPD, "-D", "-f", "{conf}")
+    return Site("lighttpd", LIGHTTPD, "-D", "-f", "{conf}")
 
 
 def apache2():
-    return Program("apache2", APACHE, "-DFOREGROUND", "-f", "{conf}")
+    return Site("apache2", APACHE, "-DFOREGROUND", "-f", "{conf}")
 
 
 def node():
-    return Program("node", NODE, "{conf}")
+    return Site("node", NODE, "{conf}")
 
 
-class Paths(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one piece
-
+class Paths(Handler):
     def do_GET(self):  # pylint: disable=invalid-name
-        self.answer()
+        self.answer(self.path.encode("latin-1"))
 
     def do_POST(self):  # pylint: disable=invalid-name
         if self.headers["Content-Length"]:
             self.rfile.read(int(self.headers["Content-Length"]))
         elif self.headers["Transfer-Encoding"]:
             self.close_connection = True  # it cannot read chunks
-        self.answer()
-
-    def answer(self):
-        body = self.path.encode("latin-1")
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format, *args):  # pylint: disable=redefined-builtin
-        pass
+        self.do_GET()
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass
-
-
-class PythonServer:
-    def __init__(self):
-        self.server = Server((HOST, 0), Paths)
-        self.address = self.server.server_address
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+def python():
+    return PythonServer(Paths)
 
 
 SERVERS = {"nginx": nginx, "haproxy": haproxy, "lighttpd": lighttpd, "apache2": apache2,
-           "node": node, "python": PythonServer}
+           "node": node, "python": python}

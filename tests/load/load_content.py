@@ -5,67 +5,9 @@ import re
 import socket
 import subprocess
 import tempfile
-import threading
 
 import load_tool
-from load_tool import Origin, check, free_port, load, measure, need, wait_until
-
-
-class Recorder:
-    """A server that keeps all it receives, by connection, and answers each request with 200."""
-
-    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-    def __init__(self, host="127.0.0.1", prefix=False):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family, backlog=200)
-        self.port = self.listener.getsockname()[1]
-        self.prefix = prefix
-        self.requests = []    # (connection, head, body)
-        self.begins = []      # (what came before the first request, its peer)
-        self.faults = []
-        self.threads = []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                s, peer = self.listener.accept()
-            except OSError:
-                return
-            s.settimeout(10)
-            thread = threading.Thread(target=self.serve, args=(s, peer), daemon=True)
-            self.threads.append(thread)
-            thread.start()
-
-    def serve(self, s, peer):
-        number, read = len(self.threads), s.makefile("rb")
-        try:
-            if self.prefix and read.peek(1):
-                self.begins.append((read_preface(read), peer, s.getsockname()))
-            while line := read.readline():
-                head = line
-                while (line := read.readline()) not in (b"\r\n", b""):
-                    head += line
-                length = re.search(rb"\r\nContent-Length: (\d+)\r\n", head + line)
-                body = read.read(int(length[1])) if length else b""
-                self.requests.append((number, head.decode(), body))
-                s.sendall(self.ANSWER)
-        except (OSError, ValueError) as error:
-            self.faults.append(repr(error))
-        finally:
-            s.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.close()
-        for thread in self.threads:
-            thread.join(5)
-
-    def url(self, path="/"):
-        return f"http://127.0.0.1:{self.port}{path}"
+from load_tool import Origin, Recorder, check, free_port, load, measure, need, wait_until
 
 
 # -------------------------------------------------------------------- chunks
@@ -229,13 +171,13 @@ def check_prefaces(server, version, connections):
 
 def test_proxy_headers_tell_the_truth():
     for version in (1, 2):
-        with Recorder(prefix=True) as server:
+        with Recorder(prefix=read_preface) as server:
             measure("-c", 5, "-n", 100, "--proxy-protocol", f"v{version}", "--reconnect", 10,
                     "--bind", "127.0.8.0/24", server.url())
         check_prefaces(server, version, range(10, 16))
         check(len({peer[0] for _, peer, _ in server.begins}) == 5, server.begins)
         check(len(server.requests) == 100, "a header at the beginning of a connection only")
-        with Recorder("::1", prefix=True) as server:
+        with Recorder("::1", prefix=read_preface) as server:
             measure("-c", 2, "-n", 2, "--proxy-protocol", f"v{version}",
                     f"http://[::1]:{server.port}/")
         check_prefaces(server, version, [2])

@@ -150,6 +150,10 @@ def test_malformed_answers_are_parse_errors_and_wrong_bytes_verify_errors():
             (b"garbage\r\n\r\n", "parse", ()),
             (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "parse", ()),
             (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "parse", ()),
+            (b"HTTP/1.1 200 OK\r\rA: b\r\nContent-Length: 0\r\n\r\n", "parse", ()),
+            (b"HTTP/1.1 101 x\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", "parse", ()),
+            (b"HTTP/1.1 600 x\r\nContent-Length: 0\r\n\r\n", "parse", ()),
+            (b"HTTP/1.1 200 OK\r\nA: " + b"a" * 17000, "parse", ()),
             (ok % 1 + b"abc", "parse", ()),
             (ok % 40 + b"x" * 40, "verify", ("--verify",)),
             (ok % 32 + frame, "verify", ("--verify",)),
@@ -158,6 +162,32 @@ def test_malformed_answers_are_parse_errors_and_wrong_bytes_verify_errors():
         run = measure("-c", 1, "-d", "200ms", *options, f"http://127.0.0.1:{liar.port}/")
         liar.listener.close()
         check({e["phase"] for e in run["errors"]} == {phase}, (text, run["errors"]))
+
+
+def test_answers_may_come_in_pieces_of_any_size():
+    """1xx, chunks and trailers, byte by byte; what a HEAD is told has no body."""
+    long = b"HTTP/1.1 103 x\r\nLink: y\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    long += b"10;a=\"b\"\r\n0123456789\r\nabcd\r\n1\r\nx\r\n0\r\nA: b\r\n\r\n"
+    short = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+
+    def serve():
+        s, _ = listener.accept()
+        with s:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(10):
+                is_head = s.recv(1 << 16).startswith(b"HEAD")
+                for byte in short if is_head else long:
+                    s.sendall(bytes([byte]))
+            s.recv(1)
+    for words in ((), ("-m", "HEAD")):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=serve)
+            thread.start()
+            run = measure("-c", 1, "-n", 10, *words,
+                          f"http://127.0.0.1:{listener.getsockname()[1]}/")
+            thread.join(10)
+        check(run["counts"]["completed"] == 10 and run["errors"] == [], (words, run["errors"]))
+        check(run["counts"]["connects"] == 1, run["counts"])
 
 
 def test_a_target_that_vanishes_is_reported_and_the_run_goes_on():

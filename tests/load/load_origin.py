@@ -45,7 +45,7 @@ def test_a_plain_answer_is_one_kilobyte():
 def delay_of(origin):
     began = time.monotonic()
     with origin.connect() as s:
-        s.sendall(b"GET /?delay=50ms HTTP/1.1\r\n\r\n")
+        s.sendall(b"GET /?delay=50ms HTTP/1.1\r\nHost: x\r\n\r\n")
         s.recv(100)
     return time.monotonic() - began
 
@@ -70,7 +70,7 @@ def test_a_large_echo_comes_back():
         with origin.connect() as s:
             got = bytearray()
             s.setblocking(False)
-            head = f"POST /?echo=1 HTTP/1.1\r\nContent-Length: {len(data)}\r\n\r\n"
+            head = f"POST /?echo=1 HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
             left = memoryview(head.encode() + data)
             while len(got) < len(data):
                 ready = select.select([s], [s] if left else [], [], 5)
@@ -88,7 +88,8 @@ def test_a_large_echo_comes_back():
 def test_pipelined_requests_are_answered_in_order_after_a_half_close():
     with Origin() as origin:
         with origin.connect() as s:
-            s.sendall(b"".join(b"GET /?size=%d HTTP/1.1\r\n\r\n" % (i + 1) for i in range(500)))
+            s.sendall(b"".join(b"GET /?size=%d HTTP/1.1\r\nHost: x\r\n\r\n" % (i + 1)
+                               for i in range(500)))
             s.shutdown(socket.SHUT_WR)
             got = b""
             while True:
@@ -108,13 +109,40 @@ def test_pipelined_requests_are_answered_in_order_after_a_half_close():
 
 
 def test_malformed_requests_are_counted_and_closed():
+    line = b"GET / HTTP/1.1\r\nHost: x\r\n"
+    rows = (
+        (400, b"NONSENSE\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\nHost: x\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\r\n\r\n"),
+        (400, b"\r\n" + line + b"\r\n"),
+        (400, line + b"Content-Length: x\r\n\r\n"),
+        (400, line + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx"),
+        (400, line + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        (400, line + b"Transfer-Encoding: chunked\r\n\r\nz"),
+        (400, line + b"Transfer-Encoding: chunked\r\n\r\n0\r\nno field\r\n\r\n"),
+        (417, line + b"Expect: the best\r\n\r\n"),
+        (431, line + b"A: " + b"a" * 20000),
+        (501, line + b"Transfer-Encoding: gzip, chunked\r\n\r\n"),
+        (505, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n"))
     with Origin() as origin:
-        for text in (b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\nA: b\r\n\r\n",
-                     b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"A" * 20000):
+        for status, text in rows:
             with origin.connect() as s:
                 got = ask(s, text)
-                check(got.startswith(b"HTTP/1.1 4") and b"Connection: close" in got, got)
-        check(origin.numbers()["bad_requests"] == 4, "four")
+                check(got.startswith(f"HTTP/1.1 {status} ".encode()), (text[:60], got))
+                check(b"Connection: close" in got, got)
+        check(origin.numbers()["bad_requests"] == len(rows), "all of them")
+
+
+def test_a_request_may_come_byte_by_byte():
+    chunks = b"5;a=b\r\nhello\r\n1\r\n \r\n5\r\nworld\r\n0\r\nX: y\r\n\r\n"
+    text = b"POST /?echo=1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    with Origin() as origin, origin.connect() as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in text * 2:
+            s.sendall(bytes([byte]))
+        got = ask(s, b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    check(got.count(b"\r\nContent-Length: 11\r\n") == 2 and got.count(b"hello world") == 2, got)
+    check(got.endswith(b"Content-Length: 1024\r\nConnection: close\r\n\r\n"), got)
 
 
 def frame(length, reply, number):

@@ -10,29 +10,25 @@ eventually(), which tries again; and a run whose counts alone matter may end wit
 
 import json
 import os
-import random
-import shutil
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "..", "e2e"))
+
+# pylint: disable=wrong-import-position,unused-import
+from harness import Failure, Skip, check, free_port, need, wait_until  # noqa: E402,F401
+
 LOAD = os.environ.get("SLUICE_LOAD") or os.path.normpath(
     os.path.join(HERE, "..", "..", "build", "sluice-load"))
 RUN_SECONDS = 30
 OR_LATE = (0, 4)  # good, or good but for the pace: the generator did not get the processor in time
-
-
-class Skip(Exception):
-    """This host cannot run the test."""
-
-
-def check(condition, message):
-    if not condition:
-        raise AssertionError(message)
 
 
 def near(got, wanted, off, what):
@@ -44,45 +40,10 @@ def eventually(attempt, tries=3):
     for left in reversed(range(tries)):
         try:
             return attempt()
-        except AssertionError:
+        except Failure:
             if left == 0:
                 raise
     return None
-
-
-def wait_until(condition, what, seconds=10):
-    """Polls until the condition holds; its value is returned."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        check(time.monotonic() < end, f"after {seconds} s: {what}")
-        time.sleep(0.02)
-    return value
-
-
-def need(program):
-    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
-    if not path:
-        raise Skip(f"{program} is not installed")
-    return path
-
-
-_given = set()
-
-
-def free_port():
-    """A port that nobody listens on, below those that outgoing connections take."""
-    for _ in range(200):
-        port = random.randrange(12000, 32000)
-        if port in _given:
-            continue
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        _given.add(port)
-        return port
-    raise Skip("no free port was found in 200 tries")
 
 
 class Origin:
@@ -121,6 +82,73 @@ class Origin:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             self.process.communicate(timeout=10)
+
+
+class Recorder:
+    """A server that keeps all it receives, by connection, and answers each request with 200.
+
+    answer(body) makes another answer: its bytes, and whether the connection ends behind them.
+    prefix(read) reads what comes before the first request of a connection.
+    """
+
+    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+    def __init__(self, host="127.0.0.1", prefix=None, answer=None):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family, backlog=200)
+        self.port = self.listener.getsockname()[1]
+        self.prefix, self.answer = prefix, answer
+        self.requests = []    # (connection, head, body)
+        self.begins = []      # (what came before the first request, its peer)
+        self.faults = []
+        self.threads = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                s, peer = self.listener.accept()
+            except OSError:
+                return
+            s.settimeout(10)
+            thread = threading.Thread(target=self.serve, args=(s, peer), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def serve(self, s, peer):
+        number, read = len(self.threads), s.makefile("rb")
+        try:
+            if self.prefix and read.peek(1):
+                self.begins.append((self.prefix(read), peer, s.getsockname()))
+            while line := read.readline():
+                head = line
+                while (line := read.readline()) not in (b"\r\n", b""):
+                    head += line
+                length = re.search(rb"\r\nContent-Length: (\d+)\r\n", head + line)
+                body = read.read(int(length[1])) if length else b""
+                self.requests.append((number, head.decode(), body))
+                if self.answer is None:
+                    s.sendall(self.ANSWER)
+                    continue
+                answer, closes = self.answer(body)
+                s.sendall(answer)
+                if closes:
+                    return
+        except (OSError, ValueError) as error:
+            self.faults.append(repr(error))
+        finally:
+            s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        for thread in self.threads:
+            thread.join(5)
+
+    def url(self, path="/"):
+        return f"http://127.0.0.1:{self.port}{path}"
 
 
 def start(*words):

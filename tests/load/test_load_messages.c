@@ -4,132 +4,258 @@
  */
 #include <stdlib.h>
 
+#include "body_reader.h"
 #include "frame.h"
-#include "http_message.h"
+#include "head_reader.h"
 #include "pattern.h"
 #include "template.h"
 #include "unit.h"
 
 static const char *reason;
+static const struct http_asked get = { .method = HTTP_METHOD_GET };
+static const struct http_asked head_only = { .method = HTTP_METHOD_HEAD };
 
-static int request(const char *text, struct http_head *head)
+/* The verdict on the first `count` bytes, by a reader that has read nothing before. */
+static enum http_progress read_bytes(struct head_reader *reader, const struct http_asked *asked,
+                                     const char *text, uint32_t count)
 {
-	return http_parse_request(text, (uint32_t)strlen(text), head, &reason);
+	head_reader_init(reader, asked != NULL ? HTTP_HEAD_RESPONSE : HTTP_HEAD_REQUEST);
+	return head_reader_next(reader, asked, (const uint8_t *)text, count);
 }
 
-static int answer(const char *text, struct http_head *head)
+static enum http_progress read_text(struct head_reader *reader, const struct http_asked *asked,
+                                    const char *text)
 {
-	return http_parse_answer(text, (uint32_t)strlen(text), head, &reason);
+	return read_bytes(reader, asked, text, (uint32_t)strlen(text));
 }
 
-TEST(a_request_head_is_parsed_in_place)
+TEST(a_request_head_is_read_where_it_lies)
 {
 	const char *text = "POST /a?b=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n"
 			   "Connection: keep-alive, close\r\n\r\nrest";
-	struct http_head head;
+	struct head_reader reader;
 
-	CHECK_INT(request(text, &head), (int64_t)strlen(text) - 4);
-	CHECK(head.target.count == 6 && memcmp(head.target.bytes, "/a?b=1", 6) == 0);
-	CHECK_UINT(head.length, 12);
-	CHECK(head.close);
+	CHECK_INT(read_text(&reader, NULL, text), HTTP_DONE);
+	CHECK_UINT(reader.head.length, strlen(text) - 4);
+	CHECK_UINT(reader.head.target.len, 6);
+	CHECK(memcmp(text + reader.head.target.at, "/a?b=1", 6) == 0);
+	CHECK_UINT(reader.head.content_length, 12);
+	CHECK(!reader.head.persistent);
 }
 
 TEST(every_prefix_of_a_head_is_incomplete)
 {
 	const char *text = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX: y\r\n\r\n";
 	uint32_t count = (uint32_t)strlen(text);
-	struct http_head head;
+	struct head_reader reader;
 	uint32_t i;
 
 	for (i = 0; i < count; i++)
-		CHECK_INT(http_parse_answer(text, i, &head, &reason), 0);
-	CHECK_INT(http_parse_answer(text, count, &head, &reason), count);
-	CHECK_INT(head.status, 200);
+		CHECK_INT(read_bytes(&reader, &get, text, i), HTTP_MORE);
+	CHECK_INT(read_bytes(&reader, &get, text, count), HTTP_DONE);
+	CHECK_UINT(reader.head.status, 200);
 }
 
 TEST(malformed_heads_are_refused__rfc9112)
 {
-	static const char *const texts[] = {
-		"GET / HTTP/1.1\nHost: x\r\n\r\n",
-		"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
-		"GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
-		"GET / HTTP/1.1\r\nContent-Length: 1x\r\n\r\n",
-		"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-		"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-		"GET / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
-		"GET / HTTP/2.0\r\n\r\n",
-		"GET /\r\n\r\n",
-		"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n",
+	static const struct {
+		const char *text;
+		uint32_t status;
+	} rows[] = {
+		{ "GET / HTTP/1.1\nHost: x\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost : x\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n folded\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+		  400 },
+		{ "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+		  "Transfer-Encoding: chunked\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
+		{ "GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505 },
+		{ "GET /\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\n\r\n", 400 },
+		{ "GET / HTTP/1.1\r\nHost: x\r\nA: b\rc\r\n\r\n", 400 },
+		{ "\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400 },
 	};
-	struct http_head head;
+	struct head_reader reader;
+	size_t i;
+
+	for (i = 0; i < ARRAY_COUNT(rows); i++) {
+		unit_row(rows[i].text);
+		CHECK_INT(read_text(&reader, NULL, rows[i].text), HTTP_REFUSED);
+		CHECK_UINT(reader.refused_with, rows[i].status);
+		CHECK(reader.reason[0] != '\0');
+	}
+}
+
+TEST(malformed_answers_are_refused__rfc9112)
+{
+	static const char *const texts[] = {
+		"HTTP/1.1 200 OK\nA: b\r\n\r\n",
+		"HTTP/1.1 200 OK\r\rA: b\r\n\r\n",
+		"HTTP/1.1 200 O\rK\r\n\r\n",
+		"HTTP/1.1 200 OK\r\r\n\r\n",
+		"\r\nHTTP/1.1 200 OK\r\n\r\n",
+		"HTTP/1.1 600 OK\r\n\r\n",
+		"HTTP/1.1 099 OK\r\n\r\n",
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+	};
+	struct head_reader reader;
 	size_t i;
 
 	for (i = 0; i < ARRAY_COUNT(texts); i++) {
 		unit_row(texts[i]);
-		CHECK_INT(request(texts[i], &head), -1);
+		CHECK_INT(read_text(&reader, &get, texts[i]), HTTP_REFUSED);
+		CHECK(reader.reason[0] != '\0');
 	}
+}
+
+TEST(a_head_of_16_kb_at_most_is_taken)
+{
+	static char text[HEAD_BYTES_MAX + 1];
+	struct head_reader reader;
+	uint32_t i, count;
+
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "HTTP/1.1 200 OK\r\nA: ", 20);
+	memcpy(text + HEAD_BYTES_MAX - 4, "\r\n\r\n", 4);
+	CHECK_INT(read_bytes(&reader, &get, text, HEAD_BYTES_MAX), HTTP_DONE);
+	memset(text + HEAD_BYTES_MAX - 4, 'x', 4);
+	CHECK_INT(read_bytes(&reader, &get, text, HEAD_BYTES_MAX), HTTP_REFUSED);
+	CHECK_TEXT(reader.reason, "a head longer than 16 KB");
+	count = 17;
+	for (i = 0; i < HTTP_FIELDS_MAX + 1; i++, count += 6)
+		memcpy(text + count, "A: b\r\n", 6);
+	memcpy(text + count, "\r\n", 2);
+	CHECK_INT(read_bytes(&reader, &get, text, count + 2), HTTP_REFUSED);
+	CHECK_TEXT(reader.reason, "a head with more than 256 fields");
 }
 
 TEST(an_http_1_0_answer_closes_unless_it_says_otherwise)
 {
-	struct http_head head;
+	struct head_reader reader;
 
-	CHECK(answer("HTTP/1.0 200 OK\r\n\r\n", &head) > 0);
-	CHECK(head.close);
-	CHECK(answer("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", &head) > 0);
-	CHECK(!head.close);
+	CHECK_INT(read_text(&reader, &get, "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"),
+	          HTTP_DONE);
+	CHECK(!reader.head.persistent);
+	CHECK_INT(read_text(&reader, &get,
+	                    "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n"
+	                    "Connection: keep-alive\r\n\r\n"), HTTP_DONE);
+	CHECK(reader.head.persistent);
+}
+
+TEST(the_head_before_is_remembered_for_the_same_question_only)
+{
+	const char *text = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nHTTP";
+	const char *other = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nHTTP";
+	const uint8_t *bytes = (const uint8_t *)text;
+	uint32_t count = (uint32_t)strlen(text);
+	struct head_reader reader;
+
+	CHECK_INT(read_text(&reader, &get, text), HTTP_DONE);
+	CHECK_UINT(reader.memo_bytes, count - 4);
+	CHECK_INT(head_reader_next(&reader, &get, bytes, count), HTTP_DONE);
+	CHECK_INT(reader.head.framing, HTTP_BODY_LENGTH);
+	CHECK_INT(head_reader_next(&reader, &head_only, bytes, count), HTTP_DONE);
+	CHECK_INT(reader.head.framing, HTTP_BODY_NONE);
+	CHECK_INT(head_reader_next(&reader, &get, (const uint8_t *)other, count), HTTP_DONE);
+	CHECK_UINT(reader.head.content_length, 8);
+	/* Half of it is half of it, and what was read before is not what this one says. */
+	CHECK_INT(head_reader_next(&reader, &get, bytes, 20), HTTP_MORE);
+	CHECK_INT(head_reader_next(&reader, &get, bytes, count), HTTP_DONE);
+	CHECK_UINT(reader.head.content_length, 7);
+	CHECK_INT(head_reader_next(&reader, &get, (const uint8_t *)"junk", 4), HTTP_REFUSED);
+	CHECK_INT(head_reader_next(&reader, &get, bytes, count), HTTP_DONE);
+	CHECK_UINT(reader.head.content_length, 7);
 }
 
 /* The payload of a chunked body that comes in pieces of `step` bytes. */
-static uint32_t unchunk(const char *text, uint32_t step, char *out, struct http_body *body)
+static uint32_t unchunk(const char *text, uint32_t step, char *out, struct body_reader *body)
 {
-	const struct http_head head = { .chunked = true, .status = 200 };
+	const struct http_head head = { .framing = HTTP_BODY_CHUNKED };
 	uint32_t count = (uint32_t)strlen(text), at = 0, made = 0;
+	static uint8_t bytes[256];
 
-	http_body_of_answer(body, &head, false);
-	while (at < count && !body->done && !body->bad) {
+	CHECK(count < sizeof(bytes));
+	memcpy(bytes, text, count);
+	body_reader_start(body, &head);
+	while (at < count && !body->done && body->reason == NULL) {
 		uint32_t end = at + step < count ? at + step : count;
 
-		while (at < end && !body->done && !body->bad) {
-			const char *data;
-			uint32_t data_count;
+		while (at < end && !body->done && body->reason == NULL) {
+			uint32_t data_count, taken;
 
-			at += http_body_next(body, text + at, end - at, &data, &data_count);
-			memcpy(out + made, data, data_count);
+			taken = body_reader_next(body, bytes + at, end - at, &data_count);
+			memcpy(out + made, bytes + at, data_count);
 			made += data_count;
+			at += taken;
 		}
 	}
+	CHECK(memcmp(bytes, text, count) == 0); /* nothing was moved */
 	return made;
 }
 
 TEST(a_chunked_body_may_come_in_pieces_of_any_size)
 {
-	const char *text = "5;x=y\r\nhello\r\n00b\r\n beautiful \r\n5\r\nworld\r\n0\r\n"
+	const char *text = "5;x=y\r\nhello\r\n00c\r\n beau\ntiful \r\n5\r\nworld\r\n0\r\n"
 			   "A: b\r\n\r\n";
-	struct http_body body;
+	struct body_reader body = { 0 };
 	char out[64];
 	uint32_t step;
 
 	for (step = 1; step < 70; step++) {
-		CHECK_UINT(unchunk(text, step, out, &body), 21);
-		CHECK(body.done);
-		CHECK(memcmp(out, "hello beautiful world", 21) == 0);
+		CHECK_UINT(unchunk(text, step, out, &body), 22);
+		CHECK(body.done && body.reason == NULL);
+		CHECK(memcmp(out, "hello beau\ntiful world", 22) == 0);
 	}
+	body_reader_release(&body);
 }
 
 TEST(bad_chunks_are_refused)
 {
 	static const char *const texts[] = { "x\r\n", "5\nhello", "5\r\nhelloX\r\n", "\r\n",
-		                             "1234567890123456\r\n", "0\r\n\n" };
-	struct http_body body;
+		                             "12345678901234567\r\n", "0\r\n\n",
+		                             "8000000000000000\r\n", "0\r\nno field\r\n\r\n",
+		                             "1;a=\"\n\"\r\nx\r\n" };
+	struct body_reader body = { 0 };
 	char out[64];
 	size_t i;
 
 	for (i = 0; i < ARRAY_COUNT(texts); i++) {
 		unit_row(texts[i]);
 		(void)unchunk(texts[i], 3, out, &body);
-		CHECK(body.bad);
+		CHECK(body.reason != NULL && !body.done);
 	}
+	body_reader_release(&body);
+}
+
+TEST(a_body_ends_by_its_length_or_not_at_all)
+{
+	struct http_head head = { .framing = HTTP_BODY_LENGTH, .content_length = 5 };
+	uint8_t bytes[] = "helloHTTP";
+	struct body_reader body = { 0 };
+	uint32_t data_count;
+
+	body_reader_start(&body, &head);
+	CHECK_UINT(body_reader_next(&body, bytes, 3, &data_count), 3);
+	CHECK(data_count == 3 && !body.done);
+	CHECK_UINT(body_reader_next(&body, bytes + 3, 6, &data_count), 2);
+	CHECK(data_count == 2 && body.done);
+	CHECK_UINT(body_reader_next(&body, bytes + 5, 4, &data_count), 0);
+	head.content_length = 0;
+	body_reader_start(&body, &head);
+	CHECK(body.done);
+	head.framing = HTTP_BODY_NONE;
+	body_reader_start(&body, &head);
+	CHECK(body.done);
+	head.framing = HTTP_BODY_UNTIL_CLOSE;
+	body_reader_start(&body, &head);
+	CHECK_UINT(body_reader_next(&body, bytes, 9, &data_count), 9);
+	CHECK(data_count == 9 && !body.done);
+	CHECK(body.chunk == NULL);
 }
 
 TEST(crc32c_is_castagnoli)
@@ -251,12 +377,16 @@ TEST(what_is_no_template_is_refused)
 }
 
 static const struct unit_test tests[] = {
-	ROW(a_request_head_is_parsed_in_place),
+	ROW(a_request_head_is_read_where_it_lies),
 	ROW(every_prefix_of_a_head_is_incomplete),
 	ROW(malformed_heads_are_refused__rfc9112),
+	ROW(malformed_answers_are_refused__rfc9112),
+	ROW(a_head_of_16_kb_at_most_is_taken),
 	ROW(an_http_1_0_answer_closes_unless_it_says_otherwise),
+	ROW(the_head_before_is_remembered_for_the_same_question_only),
 	ROW(a_chunked_body_may_come_in_pieces_of_any_size),
 	ROW(bad_chunks_are_refused),
+	ROW(a_body_ends_by_its_length_or_not_at_all),
 	ROW(crc32c_is_castagnoli),
 	ROW(a_frame_is_good_in_pieces_of_any_size_and_corrupt_after_any_change),
 	ROW(payloads_of_different_ids_differ),

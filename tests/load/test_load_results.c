@@ -173,6 +173,10 @@ TEST(conditions_are_parsed_and_judged)
 	CHECK_UINT(verdict.count, 5);
 	for (i = 0; i < 5; i++)
 		CHECK(condition_holds(&verdict.conditions[i], &outcome) == (i < 4));
+	tally_add(outcome.total, refused_502, 1);
+	tally_add(outcome.total, refused_504, 2);
+	CHECK(verdict_parse(&verdict, "refused=3", &reason));
+	CHECK(condition_holds(&verdict.conditions[0], &outcome));
 	CHECK(!verdict_parse(&verdict, "p99", &reason));
 	CHECK(!verdict_parse(&verdict, "speed<1", &reason));
 	CHECK(!verdict_parse(&verdict, "p99<fast", &reason));
@@ -182,8 +186,9 @@ TEST(conditions_are_parsed_and_judged)
 
 TEST(the_counts_have_names)
 {
-	/* in_time not_2xx_3xx closed_by_target lost unfinished unsent verified rude_connections
-	 * rude_completed rude_faults connects completed sent bytes_in bytes_out */
+	/* in_time not_2xx_3xx closed_by_target lost unfinished unsent verified refused_502
+	 * refused_503 refused_504 rude_connections rude_completed rude_faults connects completed
+	 * sent bytes_in bytes_out */
 	int i;
 
 	for (i = 0; i < TALLY_COUNTS; i++)

@@ -137,7 +137,7 @@ bool amount_texts(const char *text, void *texts, const char **reason)
 	return true;
 }
 
-static bool status_value(const char *text, void *value, const char **reason)
+bool amount_status(const char *text, void *value, const char **reason)
 {
 	uint64_t status;
 
@@ -207,7 +207,7 @@ bool amount_time_weights(const char *text, void *weights, const char **reason)
 
 bool amount_status_weights(const char *text, void *weights, const char **reason)
 {
-	return parse_weights(text, weights, status_value, reason);
+	return parse_weights(text, weights, amount_status, reason);
 }
 
 uint64_t weights_draw(const struct weights *weights, struct draw *draw, uint64_t none)

@@ -40,6 +40,7 @@ bool amount_rate(const char *text, void *as_double, const char **reason);
 bool amount_time(const char *text, void *uint64_ns, const char **reason);
 bool amount_size(const char *text, void *uint64_bytes, const char **reason);
 bool amount_percent(const char *text, void *as_double, const char **reason);
+bool amount_status(const char *text, void *uint64, const char **reason); /* 200 .. 599 */
 bool amount_time_weights(const char *text, void *weights, const char **reason);
 bool amount_status_weights(const char *text, void *weights, const char **reason);
 /* Kept as it is, borrowed from the command line. */

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "base/units.h"
-
 static bool chance(double percent, struct draw *draw)
 {
 	return percent > 0 && draw_unit(draw) * 100 < percent;
@@ -38,17 +36,6 @@ static bool parse_flag(const char *text, void *place, const char **reason)
 	return true;
 }
 
-static bool parse_status(const char *text, void *place, const char **reason)
-{
-	uint64_t status;
-
-	*reason = "a status from 200 to 599 is needed";
-	if (!units_parse_number(text, &status) || status < 200 || status > 599)
-		return false;
-	*(uint64_t *)place = status;
-	return true;
-}
-
 static const struct key {
 	const char *name;
 	bool (*parse)(const char *text, void *place, const char **reason);
@@ -56,7 +43,7 @@ static const struct key {
 } keys[] = {
 	{ "size", amount_size, offsetof(struct answer, size) },
 	{ "delay", amount_time, offsetof(struct answer, delay_ns) },
-	{ "status", parse_status, offsetof(struct answer, status) },
+	{ "status", amount_status, offsetof(struct answer, status) },
 	{ "cut", amount_size, offsetof(struct answer, cut) },
 	{ "close", parse_flag, offsetof(struct answer, close) },
 	{ "reset", parse_flag, offsetof(struct answer, reset) },
@@ -86,10 +73,10 @@ static bool take_pair(struct answer *answer, const char *name, size_t name_count
 	return keys[i].parse(text, (char *)answer + keys[i].place, &reason);
 }
 
-bool answer_query(struct answer *answer, const struct http_text *target)
+bool answer_query(struct answer *answer, const char *target, uint32_t count)
 {
-	const char *at = memchr(target->bytes, '?', target->count);
-	const char *end = target->bytes + target->count;
+	const char *at = memchr(target, '?', count);
+	const char *end = target + count;
 
 	if (at == NULL)
 		return true;
@@ -108,33 +95,4 @@ bool answer_query(struct answer *answer, const struct http_text *target)
 	if (answer->trailers)
 		answer->chunked = true;
 	return true;
-}
-
-const char *answer_reason(uint64_t status)
-{
-	static const struct {
-		uint64_t status;
-		const char *reason;
-	} rows[] = {
-		{ 200, "OK" },
-		{ 201, "Created" },
-		{ 204, "No Content" },
-		{ 301, "Moved Permanently" },
-		{ 304, "Not Modified" },
-		{ 400, "Bad Request" },
-		{ 404, "Not Found" },
-		{ 413, "Content Too Large" },
-		{ 429, "Too Many Requests" },
-		{ 431, "Request Header Fields Too Large" },
-		{ 500, "Internal Server Error" },
-		{ 502, "Bad Gateway" },
-		{ 503, "Service Unavailable" },
-		{ 504, "Gateway Timeout" },
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_COUNT(rows); i++)
-		if (rows[i].status == status)
-			return rows[i].reason;
-	return status < 300 ? "Success" : status < 400 ? "Redirection" : "Error";
 }

@@ -9,7 +9,6 @@
 #define LOAD_ANSWER_H
 
 #include "amounts.h"
-#include "http_message.h"
 
 struct answer_policy {
 	uint64_t size;
@@ -38,8 +37,6 @@ struct answer {
 
 void answer_draw(const struct answer_policy *policy, struct draw *draw, struct answer *answer);
 /* Keys that are not ours are left alone; false: one of ours has a value that is none. */
-bool answer_query(struct answer *answer, const struct http_text *target);
-
-const char *answer_reason(uint64_t status);
+bool answer_query(struct answer *answer, const char *target, uint32_t count);
 
 #endif

@@ -74,6 +74,7 @@ void client_deinit(struct client *client)
 {
 	free(client->pending);
 	free(client->spill);
+	body_reader_release(&client->body);
 	free(client->preface);
 	free(client->filled);
 	free(client->stream_headers);
@@ -398,6 +399,7 @@ bool client_answered(struct client *client)
 	client->answer.begun = false;
 	client->answer.in_body = false;
 	client->answer.frames_seen = 0;
+	client->answer.refused = false;
 	if (is_spent(client)) {
 		client_close(client, ending_of(client));
 		generator_check_over(generator);
@@ -424,7 +426,7 @@ static void wait_or_be_able(struct client *client)
 
 /* --- events ---------------------------------------------------------------------------------- */
 
-static void on_data(struct peer *peer, const uint8_t *bytes, uint32_t count)
+static void on_data(struct peer *peer, uint8_t *bytes, uint32_t count)
 {
 	struct client *client = of_peer(peer);
 	struct generator *generator = client->generator;
@@ -447,10 +449,9 @@ static void on_end(struct peer *peer, int error)
 		client_fail(client, FAULT_RECEIVE, -error, NULL);
 		return;
 	}
-	if (client->protocol->end(client)) {
-		client->answer.close = true;
-		(void)client_answered(client);
-	} else if (client_in_flight(client) > 0 || client->answer.begun) {
+	if (client->protocol->end(client))
+		return;
+	if (client_in_flight(client) > 0 || client->answer.begun) {
 		client_fail(client, FAULT_RECEIVE, 0,
 		            client->answer.begun ? "closed within an answer"
 		                                 : "closed before the answer");

@@ -17,6 +17,7 @@
 #ifndef LOAD_CLIENT_H
 #define LOAD_CLIENT_H
 
+#include "body_reader.h"
 #include "frame.h"
 #include "generator.h"
 #include "peer.h"
@@ -37,8 +38,8 @@ struct pending {
 struct protocol {
 	/* The vector of one request, at most PROTOCOL_PARTS. */
 	uint32_t (*parts)(struct client *client, struct pending *pending, struct iovec *parts);
-	void (*data)(struct client *client, const uint8_t *bytes, uint32_t count);
-	/* The target finished. True: that completed the answer. */
+	void (*data)(struct client *client, uint8_t *bytes, uint32_t count);
+	/* The target finished. True: that was the end of the answer, and the client has closed. */
 	bool (*end)(struct client *client);
 	/* No requests: called when the connection stands, and after each send. May be NULL. */
 	void (*stream)(struct client *client);
@@ -53,9 +54,9 @@ struct answer_reading {
 	bool close;
 	uint64_t bytes; /* rr without frames: so far */
 	int status;
-	struct http_body body;
 	struct frame_reader frames;
 	uint32_t frames_seen;
+	bool refused; /* --verify: no frame, and none is owed */
 };
 
 struct client {
@@ -81,7 +82,8 @@ struct client {
 	uint64_t sent_before; /* slow writers: of the vector */
 	bool preface_due;   /* PROXY header */
 	struct answer_reading answer;
-	char *spill; /* a head that came in pieces */
+	struct body_reader body; /* answer.in_body */
+	uint8_t *spill; /* a head that came in pieces */
 	uint32_t spill_bytes;
 	char *preface;
 	char *filled; /* requests made of templates, as many places as `pending` has */

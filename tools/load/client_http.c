@@ -2,8 +2,8 @@
 /*
  * client_http.c - HTTP/1.1 as a client speaks it: requests made ahead, answers parsed in place.
  *
- * A head that begins and ends in one receive is parsed where it lies, and not even that when it is
- * byte for byte the one before; only a head in pieces is put together in a buffer of the client.
+ * A head that begins and ends in one receive is read where it lies; only a head in pieces is put
+ * together in a buffer of the client.
  *
  * With --verify each request carries a frame as its body, and the answer must be that frame.
  */
@@ -50,74 +50,55 @@ static void parse_failed(struct client *client, const char *reason)
 	client_fail(client, FAULT_PARSE, 0, reason);
 }
 
-/* The head is known; what follows? False: the client is gone. */
-static bool head_taken(struct client *client, const struct http_head *head)
+/* The head is known; what follows? */
+static void head_taken(struct client *client, const struct http_head *head)
 {
 	struct answer_reading *answer = &client->answer;
 
-	if (head->status == 101) {
-		parse_failed(client, "101 Switching Protocols was not asked for");
-		return false;
-	}
 	if (head->status < 200) /* the answer is still to come */
-		return true;
-	if (head->status >= STATUS_MAX) {
-		parse_failed(client, "a status above 599");
-		return false;
-	}
+		return;
 	answer->status = head->status;
-	answer->close |= head->close;
+	answer->close |= !head->persistent;
 	answer->in_body = true;
-	http_body_of_answer(&answer->body, head, client_oldest(client)->request->no_body);
-	return true;
+	body_reader_start(&client->body, head);
 }
 
 /* -1: gone; 0: more is needed; else the bytes of the head. */
-static int parse(struct client *client, const char *bytes, uint32_t count)
+static int parse(struct client *client, const uint8_t *bytes, uint32_t count)
 {
-	struct head_memo *memo = &client->generator->memo;
-	const char *reason = "";
-	struct http_head head;
-	int length;
+	struct head_reader *heads = &client->generator->heads;
+	const struct http_asked asked = { .method = client_oldest(client)->request->asked };
 
-	if (memo->bytes > 0 && count >= memo->bytes &&
-	    memcmp(memo->text, bytes, memo->bytes) == 0)
-		return head_taken(client, &memo->head) ? (int)memo->bytes : -1;
-	length = http_parse_answer(bytes, count, &head, &reason);
-	if (length < 0) {
-		parse_failed(client, reason);
+	switch (head_reader_next(heads, &asked, bytes, count)) {
+	case HTTP_MORE:
+		return 0;
+	case HTTP_REFUSED:
+		parse_failed(client, heads->reason);
 		return -1;
+	case HTTP_DONE:
+		break;
 	}
-	if (length > 0 && length <= MEMO_BYTES) {
-		memcpy(memo->text, bytes, (size_t)length);
-		memo->bytes = (uint32_t)length;
-		memo->head = head;
-	}
-	if (length > 0 && !head_taken(client, &head))
-		return -1;
-	return length;
+	head_taken(client, &heads->head);
+	return heads->head.length;
 }
 
 /* A head in pieces: put it together. Returns bytes taken, or -1. */
-static int parse_spilled(struct client *client, const char *bytes, uint32_t count)
+static int parse_spilled(struct client *client, const uint8_t *bytes, uint32_t count)
 {
 	uint32_t before = client->spill_bytes;
-	uint32_t room = HTTP_HEAD_MAX - before;
+	uint32_t room = HEAD_BYTES_MAX - before;
 	uint32_t part = count < room ? count : room;
 	int length;
 
+	assert(room > 0); /* a head that fills it is complete or refused */
 	if (client->spill == NULL)
-		client->spill = malloc(HTTP_HEAD_MAX);
+		client->spill = malloc(HEAD_BYTES_MAX);
 	assert(client->spill != NULL);
 	memcpy(client->spill + before, bytes, part);
 	client->spill_bytes += part;
 	length = parse(client, client->spill, client->spill_bytes);
 	if (length < 0)
 		return -1;
-	if (length == 0 && client->spill_bytes == HTTP_HEAD_MAX) {
-		parse_failed(client, "a head longer than 16 KB");
-		return -1;
-	}
 	if (length == 0)
 		return (int)part;
 	assert((uint32_t)length > before);
@@ -125,7 +106,7 @@ static int parse_spilled(struct client *client, const char *bytes, uint32_t coun
 	return length - (int)before;
 }
 
-static int take_head(struct client *client, const char *bytes, uint32_t count)
+static int take_head(struct client *client, const uint8_t *bytes, uint32_t count)
 {
 	int length = 0;
 
@@ -139,19 +120,17 @@ static int take_head(struct client *client, const char *bytes, uint32_t count)
 }
 
 /* Returns bytes taken, or -1. */
-static int take_body(struct client *client, const char *bytes, uint32_t count)
+static int take_body(struct client *client, uint8_t *bytes, uint32_t count)
 {
-	struct answer_reading *answer = &client->answer;
-	uint32_t data_count, taken;
-	const char *data;
+	uint32_t data_count;
+	uint32_t taken = body_reader_next(&client->body, bytes, count, &data_count);
 
-	taken = http_body_next(&answer->body, bytes, count, &data, &data_count);
-	if (answer->body.bad) {
-		parse_failed(client, "chunks that are none");
+	if (client->body.reason != NULL) {
+		parse_failed(client, client->body.reason);
 		return -1;
 	}
 	if (client->generator->plan->verify && data_count > 0 &&
-	    !verify_bytes(client, (const uint8_t *)data, data_count))
+	    !verify_bytes(client, bytes, data_count))
 		return -1;
 	return (int)taken;
 }
@@ -163,14 +142,13 @@ static bool finish_answer(struct client *client)
 	return client_answered(client);
 }
 
-static void http_data(struct client *client, const uint8_t *bytes, uint32_t count)
+static void http_data(struct client *client, uint8_t *bytes, uint32_t count)
 {
-	const char *at = (const char *)bytes;
-	const char *end = at + count;
+	uint8_t *end = bytes + count;
 	int taken;
 
-	while (at < end || (client->answer.in_body && client->answer.body.done)) {
-		if (client->answer.in_body && client->answer.body.done) {
+	while (bytes < end || (client->answer.in_body && client->body.done)) {
+		if (client->answer.in_body && client->body.done) {
 			if (!finish_answer(client))
 				return;
 			continue;
@@ -180,18 +158,22 @@ static void http_data(struct client *client, const uint8_t *bytes, uint32_t coun
 			return;
 		}
 		if (client->answer.in_body)
-			taken = take_body(client, at, (uint32_t)(end - at));
+			taken = take_body(client, bytes, (uint32_t)(end - bytes));
 		else
-			taken = take_head(client, at, (uint32_t)(end - at));
+			taken = take_head(client, bytes, (uint32_t)(end - bytes));
 		if (taken < 0)
 			return;
-		at += taken;
+		bytes += taken;
 	}
 }
 
 static bool http_end(struct client *client)
 {
-	return client->answer.in_body && client->answer.body.kind == HTTP_BODY_UNTIL_END;
+	if (!client->answer.in_body || client->body.framing != HTTP_BODY_UNTIL_CLOSE)
+		return false;
+	client->answer.close = true;
+	(void)finish_answer(client);
+	return true;
 }
 
 const struct protocol protocol_http = { .parts = http_parts, .data = http_data, .end = http_end };

@@ -20,7 +20,7 @@ static uint32_t rr_parts(struct client *client, struct pending *pending, struct 
 }
 
 /* Checked: frame by frame. */
-static void data_verified(struct client *client, const uint8_t *bytes, uint32_t count)
+static void data_verified(struct client *client, uint8_t *bytes, uint32_t count)
 {
 	struct frame_reader *frames = &client->answer.frames;
 	enum frame_event event;
@@ -41,7 +41,7 @@ static void data_verified(struct client *client, const uint8_t *bytes, uint32_t 
 	}
 }
 
-static void rr_data(struct client *client, const uint8_t *bytes, uint32_t count)
+static void rr_data(struct client *client, uint8_t *bytes, uint32_t count)
 {
 	const struct plan *plan = client->generator->plan;
 	struct answer_reading *answer = &client->answer;

@@ -78,7 +78,7 @@ static void stream_on(struct client *client)
 		send_plain(client);
 }
 
-static void stream_data(struct client *client, const uint8_t *bytes, uint32_t count)
+static void stream_data(struct client *client, uint8_t *bytes, uint32_t count)
 {
 	struct frame_reader *frames = &client->answer.frames;
 	enum frame_event event;

@@ -127,6 +127,11 @@ void frame_reader_init(struct frame_reader *reader)
 	reader->checksum = 0;
 }
 
+bool frame_reader_begun(const struct frame_reader *reader)
+{
+	return reader->header_bytes >= 4 && get32(reader->header) == MAGIC;
+}
+
 static uint32_t read_header(struct frame_reader *reader, const uint8_t *bytes, uint32_t count,
                             enum frame_event *event)
 {

@@ -51,6 +51,8 @@ struct frame_reader {
 };
 
 void frame_reader_init(struct frame_reader *reader);
+/* Do the bytes since the last whole frame begin as one does? */
+bool frame_reader_begun(const struct frame_reader *reader);
 /* Show it the next bytes; returns how many it took, at most to the end of a frame. */
 uint32_t frame_reader_next(struct frame_reader *reader, const uint8_t *bytes, uint32_t count,
                            enum frame_event *event);

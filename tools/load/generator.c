@@ -292,6 +292,7 @@ int generator_open(struct generator *generator, const struct plan *plan, uint32_
 	alarm_init(&generator->rotate, on_rotate);
 	alarm_init(&generator->opener, on_opener);
 	draw_init(&generator->draw, plan->seed, 1000 + index);
+	head_reader_init(&generator->heads, HTTP_HEAD_RESPONSE);
 	open_tallies(generator);
 	generator->clients = calloc(connections, sizeof(*generator->clients));
 	if (generator->clients == NULL)

@@ -30,7 +30,7 @@
 
 #include "arrival.h"
 #include "engine.h"
-#include "http_message.h"
+#include "head_reader.h"
 #include "plan.h"
 #include "tally.h"
 
@@ -42,14 +42,6 @@ enum generator_phase {
 };
 
 #define TALLIES 4
-#define MEMO_BYTES 512
-
-/* The head parsed last: answers of one origin mostly begin alike. */
-struct head_memo {
-	uint32_t bytes;
-	struct http_head head;
-	char text[MEMO_BYTES];
-};
 
 struct client;
 
@@ -93,7 +85,7 @@ struct generator {
 	uint64_t cpu_begin_ns;
 	uint64_t cpu_ns; /* of this thread, while it measured */
 	uint64_t measured_ns;
-	struct head_memo memo;
+	struct head_reader heads;
 	uint64_t connects_good;
 	uint64_t connects_bad;
 	int connect_error;   /* the latest errno */

@@ -218,7 +218,7 @@ static struct connection *of_peer(struct peer *peer)
 	return container_of(peer, struct connection, peer);
 }
 
-static void on_data(struct peer *peer, const uint8_t *bytes, uint32_t count)
+static void on_data(struct peer *peer, uint8_t *bytes, uint32_t count)
 {
 	struct connection *connection = of_peer(peer);
 	uint32_t taken = 0;
@@ -431,6 +431,7 @@ int origin_run(struct origin *origin)
 		return result;
 	list_init(&origin->connections);
 	list_init(&origin->spare);
+	head_reader_init(&origin->heads, HTTP_HEAD_REQUEST);
 	for (i = 0; i < origin->listeners_count; i++) {
 		struct origin_listener *listener = &origin->listeners[i];
 

@@ -20,7 +20,9 @@
 
 #include "answer.h"
 #include "base/counter.h"
+#include "body_reader.h"
 #include "frame.h"
+#include "head_reader.h"
 #include "net/addr.h"
 #include "peer.h"
 
@@ -43,7 +45,7 @@ struct connection;
 struct service {
 	const char *name;
 	/* Take what can be taken of the bytes; returns how many. The rest is shown again. */
-	uint32_t (*take)(struct connection *connection, const uint8_t *bytes, uint32_t count);
+	uint32_t (*take)(struct connection *connection, uint8_t *bytes, uint32_t count);
 	/* Go on without new bytes: the outbox has room again, or a delay is over. May be NULL. */
 	void (*resume)(struct connection *connection);
 	bool starts_itself; /* resume() is called at the start */
@@ -78,7 +80,7 @@ enum http_state {
 struct http_exchange {
 	enum http_state state;
 	bool head_only;
-	struct http_body body;
+	struct body_reader body;
 	struct answer answer;
 	uint64_t left;     /* of the answer's body */
 	uint64_t position; /* in it */
@@ -126,6 +128,7 @@ struct origin {
 	uint32_t listeners_count;
 	const struct answer_policy *policy;
 	struct draw draw;
+	struct head_reader heads;
 	struct origin_stats stats;
 	uint64_t date_second;
 	char date[40]; /* "Date: ..\r\n" */
@@ -147,16 +150,16 @@ void origin_put_part(struct connection *connection, const void *bytes, uint64_t 
 
 const char *origin_date(struct origin *origin);
 
-uint32_t http_take(struct connection *connection, const uint8_t *bytes, uint32_t count);
+uint32_t http_take(struct connection *connection, uint8_t *bytes, uint32_t count);
 void http_resume(struct connection *connection);
 /* The delay is over. */
 void http_wake(struct connection *connection);
 void http_release(struct connection *connection);
 
-uint32_t echo_take(struct connection *connection, const uint8_t *bytes, uint32_t count);
-uint32_t sink_take(struct connection *connection, const uint8_t *bytes, uint32_t count);
-uint32_t rr_take(struct connection *connection, const uint8_t *bytes, uint32_t count);
-uint32_t source_take(struct connection *connection, const uint8_t *bytes, uint32_t count);
+uint32_t echo_take(struct connection *connection, uint8_t *bytes, uint32_t count);
+uint32_t sink_take(struct connection *connection, uint8_t *bytes, uint32_t count);
+uint32_t rr_take(struct connection *connection, uint8_t *bytes, uint32_t count);
+uint32_t source_take(struct connection *connection, uint8_t *bytes, uint32_t count);
 void source_resume(struct connection *connection);
 
 #endif

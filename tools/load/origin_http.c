@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/edit.h"
 #include "origin.h"
 #include "pattern.h"
 
@@ -31,7 +32,7 @@ static void put_head(struct connection *connection)
 	origin_put_word(connection, "HTTP/1.1 ");
 	origin_put_number(connection, answer->status);
 	origin_put_word(connection, " ");
-	origin_put_word(connection, answer_reason(answer->status));
+	origin_put_word(connection, http_reason((uint32_t)answer->status));
 	origin_put_word(connection, "\r\nServer: sluice-load\r\n");
 	origin_put_word(connection, origin_date(connection->origin));
 	origin_put_word(connection, "Content-Type: text/plain\r\n");
@@ -193,40 +194,41 @@ static void request_done(struct connection *connection)
 	          engine_now_ns(engine) + http->answer.delay_ns);
 }
 
-static uint32_t take_head(struct connection *connection, const char *bytes, uint32_t count)
+static uint32_t take_head(struct connection *connection, const uint8_t *bytes, uint32_t count)
 {
 	struct http_exchange *http = &connection->http;
 	struct origin *origin = connection->origin;
-	struct http_head head;
-	const char *reason;
-	int length = http_parse_request(bytes, count, &head, &reason);
+	const struct http_head *head = &origin->heads.head;
 
-	if (length == 0 && count < HTTP_HEAD_MAX)
+	switch (head_reader_next(&origin->heads, NULL, bytes, count)) {
+	case HTTP_MORE:
 		return 0;
-	if (length <= 0) {
-		refuse(connection, length < 0 ? 400 : 431);
+	case HTTP_REFUSED:
+		refuse(connection, origin->heads.refused_with);
 		return count;
+	case HTTP_DONE:
+		break;
 	}
 	answer_draw(origin->policy, &origin->draw, &http->answer);
-	if (!answer_query(&http->answer, &head.target)) {
+	if (!answer_query(&http->answer, (const char *)bytes + head->target.at, head->target.len)) {
 		refuse(connection, 400);
 		return count;
 	}
 	counter_add(&origin->stats.requests, 1);
-	if (head.close)
+	if (!head->persistent)
 		http->answer.close = true;
-	if (head.minor == 0)
+	if (head->minor == 0)
 		http->answer.chunked = false;
-	if (head.expects_continue)
+	if (head->expect)
 		origin_put_word(connection, "HTTP/1.1 100 Continue\r\n\r\n");
-	http->head_only = head.method.count == 4 && memcmp(head.method.bytes, "HEAD", 4) == 0;
+	http->head_only = head->method == HTTP_METHOD_HEAD;
 	http->echo_bytes = 0;
-	http_body_of_request(&http->body, &head);
+	body_reader_start(&http->body, head);
 	http->state = HTTP_STATE_BODY;
-	return (uint32_t)length;
+	return head->length;
 }
 
-static bool keep_echo(struct http_exchange *http, const char *bytes, uint32_t count)
+static bool keep_echo(struct http_exchange *http, const uint8_t *bytes, uint32_t count)
 {
 	uint64_t needed = http->echo_bytes + count;
 
@@ -242,18 +244,17 @@ static bool keep_echo(struct http_exchange *http, const char *bytes, uint32_t co
 	return true;
 }
 
-static uint32_t take_body(struct connection *connection, const char *bytes, uint32_t count)
+static uint32_t take_body(struct connection *connection, uint8_t *bytes, uint32_t count)
 {
 	struct http_exchange *http = &connection->http;
-	const char *data;
 	uint32_t data_count;
-	uint32_t taken = http_body_next(&http->body, bytes, count, &data, &data_count);
+	uint32_t taken = body_reader_next(&http->body, bytes, count, &data_count);
 
-	if (http->body.bad) {
+	if (http->body.reason != NULL) {
 		refuse(connection, 400);
 		return count;
 	}
-	if (http->answer.echo && data_count > 0 && !keep_echo(http, data, data_count)) {
+	if (http->answer.echo && data_count > 0 && !keep_echo(http, bytes, data_count)) {
 		refuse(connection, 413);
 		return count;
 	}
@@ -262,13 +263,13 @@ static uint32_t take_body(struct connection *connection, const char *bytes, uint
 	return taken;
 }
 
-uint32_t http_take(struct connection *connection, const uint8_t *bytes, uint32_t count)
+uint32_t http_take(struct connection *connection, uint8_t *bytes, uint32_t count)
 {
 	struct http_exchange *http = &connection->http;
 	uint32_t taken = 0;
 
 	while (!connection->last && !connection->blocked) {
-		const char *at = (const char *)bytes + taken;
+		uint8_t *at = bytes + taken;
 		uint32_t part;
 
 		if (taken == count && (http->state == HTTP_STATE_HEAD || !http->body.done))
@@ -336,6 +337,7 @@ void http_release(struct connection *connection)
 {
 	struct http_exchange *http = &connection->http;
 
+	body_reader_release(&http->body);
 	free(http->echo);
 	http->echo = NULL;
 	http->echo_room = 0;

@@ -13,7 +13,7 @@
 #define SOURCE_PAYLOAD 65536u
 #define SOURCE_FRAMES 8
 
-uint32_t echo_take(struct connection *connection, const uint8_t *bytes, uint32_t count)
+uint32_t echo_take(struct connection *connection, uint8_t *bytes, uint32_t count)
 {
 	bool room = origin_room(connection, 0, 1);
 
@@ -35,7 +35,7 @@ static void count_frame(struct connection *connection, enum frame_event event)
 		counter_add(&stats->frames_corrupt, 1);
 }
 
-uint32_t sink_take(struct connection *connection, const uint8_t *bytes, uint32_t count)
+uint32_t sink_take(struct connection *connection, uint8_t *bytes, uint32_t count)
 {
 	enum frame_event event;
 	uint32_t taken = 0;
@@ -90,7 +90,7 @@ static void reply(struct connection *connection, const struct frame *request)
 	counter_add(&connection->origin->stats.answers, 1);
 }
 
-uint32_t rr_take(struct connection *connection, const uint8_t *bytes, uint32_t count)
+uint32_t rr_take(struct connection *connection, uint8_t *bytes, uint32_t count)
 {
 	struct frame_reader *frames = &connection->frames;
 	enum frame_event event;
@@ -119,7 +119,7 @@ uint32_t rr_take(struct connection *connection, const uint8_t *bytes, uint32_t c
 	return taken;
 }
 
-uint32_t source_take(struct connection *connection, const uint8_t *bytes, uint32_t count)
+uint32_t source_take(struct connection *connection, uint8_t *bytes, uint32_t count)
 {
 	(void)connection;
 	(void)bytes;

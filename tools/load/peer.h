@@ -27,7 +27,7 @@ struct peer;
 struct peer_events {
 	void (*connected)(struct peer *peer, int result); /* 0 or a negative errno */
 	/* The bytes are the engine's again when this returns, unless kept (peer_keep_buffer). */
-	void (*data)(struct peer *peer, const uint8_t *bytes, uint32_t count);
+	void (*data)(struct peer *peer, uint8_t *bytes, uint32_t count);
 	void (*end)(struct peer *peer, int error);   /* 0: finished; else a negative errno */
 	void (*sent)(struct peer *peer, int result); /* bytes, or a negative errno */
 	void (*closed)(struct peer *peer);

@@ -88,7 +88,8 @@ static const struct option_row rows[] = {
 	FLAG("chunked", 0, chunked, "the request's body goes as chunks of 4 KB"),
 	FLAG("verify", 0, verify,
 	     "each request is a frame with id, length and checksum,\n"
-	     "and its answer must be too (origin: ?echo=1, echo, rr)"),
+	     "and its answer must be too (origin: ?echo=1, echo, rr);\n"
+	     "without one, 502, 503 and 504 are refused requests"),
 	{ .text = "Misbehaving clients, measured apart (percent of the connections):" },
 	PERCENT("slow-read", slow_read_percent, "read slowly, with a small window"),
 	PERCENT("slow-write", slow_write_percent, "send their request byte by byte"),
@@ -129,8 +130,9 @@ static void print_help(void)
 	printf("\nExit status: 0 done, 1 usage, 2 could not connect or run, 3 a --fail-if\n"
 	       "condition held (or --find found no rate), 4 with -R: this program was too slow\n"
 	       "for its own numbers, 130 interrupted (what was measured until then is printed).\n"
-	       "--fail-if and --find know: rps, errors, completed, timeouts, non2xx, bytes, mean,\n"
-	       "max, p50, p90, p99, p99.9 .. (of response with -R, else of service).\n");
+	       "--fail-if and --find know: rps, errors, completed, timeouts, non2xx, refused,\n"
+	       "bytes, mean, max, p50, p90, p99, p99.9 .. (of response with -R, else of\n"
+	       "service).\n");
 }
 
 static bool refuse(const char *what, const char *reason)

@@ -216,6 +216,25 @@ static void times_table(FILE *out, const struct tally *total)
 	}
 }
 
+static void refused(FILE *out, const struct tally *total)
+{
+	const char *between = " (";
+	int status;
+
+	if (tally_refused(total) == 0)
+		return;
+	fprintf(out, "  refused: %llu", (unsigned long long)tally_refused(total));
+	for (status = REFUSED_FIRST; status <= REFUSED_LAST; status++) {
+		uint64_t count = total->counts[TALLY_COUNT_refused_502 + status - REFUSED_FIRST];
+
+		if (count == 0)
+			continue;
+		fprintf(out, "%s%d x %llu", between, status, (unsigned long long)count);
+		between = ", ";
+	}
+	fprintf(out, "), neither right nor wrong\n");
+}
+
 static void counts(FILE *out, const struct outcome *outcome)
 {
 	const struct tally *total = outcome->total;
@@ -248,6 +267,7 @@ static void counts(FILE *out, const struct outcome *outcome)
 		fprintf(out, "  verified: %llu right, %llu wrong\n",
 		        (unsigned long long)tally_get(total, verified),
 		        (unsigned long long)tally_faults_of(total, FAULT_VERIFY));
+	refused(out, total);
 	if (tally_get(total, rude_connections) > 0)
 		fprintf(out,
 		        "  misbehaving clients (not in the numbers above): %llu connections, "

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/head.h"
 #include "pattern.h"
 
 #define BODY_MAX (256u << 20)
@@ -233,6 +234,14 @@ static bool take_template(struct plan *plan, struct request *request, size_t byt
 	return good;
 }
 
+/* Methods are told apart as far as the framing of their answers differs. */
+static enum http_method asked_as(const char *method)
+{
+	if (strcmp(method, "HEAD") == 0)
+		return HTTP_METHOD_HEAD;
+	return strcmp(method, "CONNECT") == 0 ? HTTP_METHOD_CONNECT : HTTP_METHOD_GET;
+}
+
 static bool render(struct request *request, struct plan *plan, const struct target *target,
                    const struct body *body, const char **reason)
 {
@@ -255,7 +264,7 @@ static bool render(struct request *request, struct plan *plan, const struct targ
 		put_body(out, plan, body);
 	(void)fclose(out);
 	request->bytes = (uint32_t)bytes;
-	request->no_body = strcmp(method, "HEAD") == 0;
+	request->asked = asked_as(method);
 	return plan->templates.count == 0 || take_template(plan, request, bytes, reason);
 }
 

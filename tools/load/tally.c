@@ -143,6 +143,12 @@ uint64_t tally_faults(const struct tally *tally)
 	return count;
 }
 
+uint64_t tally_refused(const struct tally *tally)
+{
+	return tally_get(tally, refused_502) + tally_get(tally, refused_503) +
+	       tally_get(tally, refused_504);
+}
+
 const char *fault_text(const struct fault *fault)
 {
 	return fault->reason != NULL ? fault->reason : strerror(fault->error);

@@ -60,6 +60,12 @@ enum tally_count {
 };
 extern const char *const tally_count_names[TALLY_COUNTS];
 
+/* What a proxy says by itself when it has no server to ask, or one that does not answer. */
+#define REFUSED_FIRST 502
+#define REFUSED_LAST 504
+static_assert(TALLY_COUNT_refused_504 - TALLY_COUNT_refused_502 == REFUSED_LAST - REFUSED_FIRST,
+              "refused requests are counted by status, in its order");
+
 struct tally {
 	uint64_t counts[TALLY_COUNTS];
 	uint64_t statuses[STATUS_MAX];
@@ -87,6 +93,7 @@ static inline void tally_time(struct tally *tally, enum tally_time which, uint64
 void tally_fault(struct tally *tally, enum fault_phase phase, int error, const char *reason,
                  uint64_t at_ns);
 uint64_t tally_faults(const struct tally *tally); /* of all kinds */
+uint64_t tally_refused(const struct tally *tally); /* with whatever status */
 uint64_t tally_faults_of(const struct tally *tally, enum fault_phase phase);
 const char *fault_text(const struct fault *fault);
 

@@ -20,7 +20,7 @@ struct request {
 	uint32_t bytes;
 	struct template template; /* with --template: instead of text */
 	uint32_t weight;
-	bool no_body; /* HEAD */
+	uint8_t asked; /* enum http_method: HEAD, CONNECT, or GET for all answered alike */
 	const char *path; /* of the URL, owned by the target's texts */
 };
 

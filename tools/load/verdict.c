@@ -11,7 +11,7 @@
 #include "amounts.h"
 #include "outcome.h"
 
-enum what { RPS, ERRORS, COMPLETED, TIMEOUTS, NON2XX, BYTES, MEAN, MAX, PERCENTILE };
+enum what { RPS, ERRORS, COMPLETED, TIMEOUTS, NON2XX, REFUSED, BYTES, MEAN, MAX, PERCENTILE };
 enum compare { BELOW, ABOVE, EQUAL, AT_MOST, AT_LEAST };
 
 static const struct name {
@@ -21,8 +21,9 @@ static const struct name {
 } names[] = {
 	{ "rps", RPS, false },           { "errors", ERRORS, false },
 	{ "completed", COMPLETED, false }, { "timeouts", TIMEOUTS, false },
-	{ "non2xx", NON2XX, false },     { "bytes", BYTES, false },
-	{ "mean", MEAN, true },          { "max", MAX, true },
+	{ "non2xx", NON2XX, false },     { "refused", REFUSED, false },
+	{ "bytes", BYTES, false },       { "mean", MEAN, true },
+	{ "max", MAX, true },
 };
 
 static bool take_name(struct condition *condition, const char *text, size_t length, bool *is_time)
@@ -67,7 +68,8 @@ static bool parse_condition(struct condition *condition, const char *text, const
 	uint64_t ns;
 
 	*reason = "a condition is NAME<VALUE, NAME>VALUE or NAME=VALUE; NAME is rps, errors, "
-		  "completed, timeouts, non2xx, bytes, mean, max or a percentile such as p99.9";
+		  "completed, timeouts, non2xx, refused, bytes, mean, max or a percentile such as "
+		  "p99.9";
 	(void)snprintf(condition->text, sizeof(condition->text), "%s", text);
 	if (!take_name(condition, text, length, &is_time) || !take_compare(condition, &at))
 		return false;
@@ -121,6 +123,8 @@ double condition_value(const struct condition *condition, const struct outcome *
 		return (double)tally_faults_of(total, FAULT_TIMEOUT);
 	case NON2XX:
 		return (double)tally_get(total, not_2xx_3xx);
+	case REFUSED:
+		return (double)tally_refused(total);
 	case BYTES:
 		return (double)tally_get(total, bytes_in);
 	case MEAN:

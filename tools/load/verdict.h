@@ -3,7 +3,7 @@
  * verdict - conditions on a result: "p99<5ms,errors=0".
  *
  *      condition    NAME (< | > | = | <= | >=) VALUE
- *      NAME         rps errors completed timeouts non2xx bytes mean max p50 .. p99.999
+ *      NAME         rps errors completed timeouts non2xx refused bytes mean max p50 .. p99.999
  *      VALUE        a time for mean, max and percentiles; else a number such as 50k
  */
 #ifndef LOAD_VERDICT_H

@@ -41,12 +41,18 @@ static bool wrong(struct client *client, const char *what)
 	return false;
 }
 
+static const char *no_frame(const struct client *client)
+{
+	return client->answer.status >= 400 ? "no frame: an answer with an error status"
+	                                    : "no frame: bytes lost, added or changed";
+}
+
 bool verify_frame(struct client *client, const struct frame *frame, enum frame_event event)
 {
 	const struct pending *pending = client_oldest(client);
 
 	if (event == FRAME_JUNK)
-		return wrong(client, "no frame: bytes lost, added or changed");
+		return wrong(client, no_frame(client));
 	if (frame->id != pending->id)
 		return wrong(client, frame->id < pending->id &&
 		                                     frame->id >> 48 == pending->id >> 48
@@ -60,16 +66,27 @@ bool verify_frame(struct client *client, const struct frame *frame, enum frame_e
 	return true;
 }
 
+/* Nothing of the answer was a frame, and its status says why. */
+static bool is_refusal(const struct answer_reading *answer)
+{
+	return answer->status >= REFUSED_FIRST && answer->status <= REFUSED_LAST &&
+	       answer->frames_seen == 0 && !frame_reader_begun(&answer->frames);
+}
+
 bool verify_bytes(struct client *client, const uint8_t *bytes, uint32_t count)
 {
 	struct answer_reading *answer = &client->answer;
 	enum frame_event event;
 	uint32_t taken = 0;
 
-	while (taken < count) {
+	while (taken < count && !answer->refused) {
 		taken += frame_reader_next(&answer->frames, bytes + taken, count - taken, &event);
 		if (event == FRAME_NONE)
 			continue;
+		if (event == FRAME_JUNK && is_refusal(answer)) {
+			answer->refused = true;
+			break;
+		}
 		if (answer->frames_seen++ > 0)
 			return wrong(client, "more than was asked for");
 		if (!verify_frame(client, &answer->frames.frame, event))
@@ -80,7 +97,19 @@ bool verify_bytes(struct client *client, const uint8_t *bytes, uint32_t count)
 
 bool verify_finish(struct client *client)
 {
-	if (client->answer.frames_seen != 1)
-		return wrong(client, "short: the answer ended within the frame");
+	struct answer_reading *answer = &client->answer;
+
+	if (is_refusal(answer)) {
+		client->generator->tally->counts[TALLY_COUNT_refused_502 + answer->status -
+		                                 REFUSED_FIRST]++;
+		frame_reader_init(&answer->frames);
+		return true;
+	}
+	if (answer->frames_seen == 0)
+		return wrong(client, frame_reader_begun(&answer->frames)
+		                             ? "short: the answer ended within the frame"
+		                             : no_frame(client));
+	if (answer->frames.header_bytes > 0)
+		return wrong(client, "more than was asked for");
 	return true;
 }

@@ -10,6 +10,12 @@
  *      the id, another length                               "wrong length"
  *      the id, another checksum                             "wrong bytes"
  *      no frame                                             "no frame"
+ *
+ * A proxy that has no server to ask, or one that does not answer, says 502, 503 or 504, with a body
+ * of its own. That is no frame but no content either: it is counted as a refused request, by its
+ * status. It must be a whole answer in the place of one: within another's body it is wrong bytes,
+ * and cut off it is an error of receiving. What has such a status and begins as a frame is checked
+ * like any other.
  */
 #ifndef LOAD_VERIFY_H
 #define LOAD_VERIFY_H
