@@ -96,8 +96,9 @@ static bool head_judge_status_line(struct http_head *head, const uint8_t *base)
 	uint32_t end = head->line_end - 2u;
 
 	assert(head->start == 0);
+	/* The parser takes CR CR for the end of the line. */
 	if (end < STATUS_AT + 3 || base[VERSION_LEN] != ' ' || base[end] != '\r' ||
-	    (end > STATUS_AT + 3 && base[STATUS_AT + 3] != ' '))
+	    base[end + 1] != '\n' || (end > STATUS_AT + 3 && base[STATUS_AT + 3] != ' '))
 		return head_refuse(head, HTTP_REFUSAL_LINE);
 	if (!head_judge_version(head, base))
 		return false;

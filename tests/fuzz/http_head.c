@@ -204,6 +204,7 @@ static void check_done(const struct http_head *head, const struct setup *setup, 
 	assert(head->length <= setup->limits.head_bytes);
 	assert(head->fields_count <= setup->limits.fields);
 	assert(head->line_end + 2 <= head->length);
+	assert(memcmp(data + head->line_end - 2, "\r\n", 2) == 0);
 	assert(head->minor <= 1);
 	check_span(head, head->method_text);
 	check_span(head, head->target);

@@ -156,6 +156,8 @@ TEST(status_lines_are_told_apart)
 		CASE("\nHTTP/1.1 200 OK\r\n\r\n", "LINE"),
 		CASE(" HTTP/1.1 200 OK\r\n\r\n", "LINE"),
 		CASE("HTTP/1.1 200 OK\n\r\n", "LINE"),
+		CASE("HTTP/1.1 200 OK\r\rX-A: b\r\n\r\n", "LINE"),
+		CASE("HTTP/1.1 200 OK\r\r\r\n", "LINE"),
 		CASE("HTTP/1.1 200 O\rK\r\n\r\n", "LINE"),
 		CASE("HTTP/1.1 200 OK\r\nX : a\r\n\r\n", "FIELD"),
 		CASE("HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n", "FIELD"),
