@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 LAYER = {
     "base": 0,
     "ring": 1, "net": 1, "http": 1, "tls": 1,
-    "conf": 2, "upstream": 3, "flow": 4, "worker": 5, "control": 6, "app": 7,
+    "conf": 2, "names": 2, "upstream": 3, "flow": 4, "worker": 5, "control": 6, "app": 7,
 }
 
 # Programs beside the layers, and the layers that they may use.
@@ -35,6 +35,7 @@ LIBRARY_HEADER = {
     "liburing.h": ("src/ring/", None),
     "llhttp.h": ("src/http/", 1),
     "ini.h": ("src/conf/", 1),
+    "ares.h": ("src/names/", 1),
 }
 
 FILE_LINES_MAX = 600
@@ -90,11 +91,12 @@ ALLOCATES = {"malloc", "calloc", "realloc", "reallocarray", "strdup", "strndup",
 MAY_ALLOCATE = (
     "src/base/", "include/base/",   # slabs and the region
     "src/conf/",                    # a snapshot is built before it is used
+    "src/names/",                   # control plane, on a thread of its own; answers are bounded
     "src/app/",                     # start-up and reload
     "src/http/router.c", "src/net/access_list.c",  # made with the snapshot
     "src/net/source_limits.c",      # a table of fixed size, made at start
     "src/ring/ring.c",              # ring_open()
-    "src/upstream/upstream.c",      # per-worker copies, made with the worker
+    "src/upstream/upstream.c", "src/upstream/arena.c",  # per-worker copies, made with the worker
     "src/flow/flow.c", "src/flow/slices.c", "src/flow/accept.c",  # the same
     "src/worker/worker.c", "src/worker/mailbox.c",
     "tools/load/",                  # a program of its own, allocates before its run

@@ -49,6 +49,7 @@ enum conf_balance {
 };
 enum conf_health { PROBE_OFF, PROBE_TCP, PROBE_HTTP };
 enum conf_on_down { ON_DOWN_KEEP, ON_DOWN_CLOSE };
+enum conf_family { FAMILY_ANY, FAMILY_INET, FAMILY_INET6 };
 enum conf_action { ACTION_UPSTREAM, ACTION_RESPOND, ACTION_REDIRECT };
 enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
 
@@ -59,7 +60,8 @@ enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
 #define CONF_NAME_MAX 64
 #define CONF_FILE_MAX (1u << 20)
 #define CONF_BINDS_MAX 1024   /* over all listeners */
-#define CONF_SERVERS_MAX 1024 /* per upstream */
+#define CONF_SERVERS_MAX 1024 /* per upstream, places of names among them */
+#define CONF_RESOLVERS_MAX 8
 #define CONF_SOURCES_MAX 64   /* per upstream */
 #define CONF_PAGES_MAX 64     /* per listener */
 #define CONF_PAGE_MAX 65536u  /* bytes of one */
@@ -87,6 +89,12 @@ struct conf_proxy {
 	enum log_level log_level;
 	char *user; /* NULL: keep */
 	char *group;
+	struct addr *resolvers;      /* name servers: INET or INET6, with a port */
+	uint32_t resolvers_count;    /* 0: those of /etc/resolv.conf */
+	uint64_t resolve_timeout_ns; /* for an answer, over all tries */
+	uint64_t resolve_min_ns;  /* an answer is asked for again after its time to live, but not */
+	uint64_t resolve_max_ns;  /* sooner than min and not later than max, which is not less */
+	uint64_t resolve_hold_ns; /* a name that is gone keeps its last addresses for so long */
 };
 
 struct conf_upstream;
@@ -142,12 +150,29 @@ struct conf_listener {
 				     * index of one. Also there when it has no route */
 };
 
+/* A server, or a place for one of the addresses that a host name turns out to have. */
 struct conf_server {
-	char name[ADDR_TEXT_MAX]; /* the address's text as in the file, unless name=X was given */
-	struct addr addr;         /* conf_load() has looked host names up: never ADDR_NAME */
-	uint32_t weight;          /* 0 (drained) .. 256 */
-	uint32_t max_sessions;    /* over all workers; 0: no limit */
+	char name[ADDR_TEXT_MAX]; /* the address's text as in the file, unless name=X was given; of
+				   * a place, with #1, #2 .. behind it */
+	struct addr addr;         /* NAME: a place of one of the upstream's names, and the text that
+				   * the file has; with port 0 of SRV records */
+	uint32_t weight;       /* 0 (drained) .. 256; of a place of SRV records 1: theirs count */
+	uint32_t max_sessions; /* over all workers; 0: no limit */
 	bool is_backup;
+	int line;
+};
+
+/* `server = HOST:PORT addresses=N`, or `server = _SERVICE._tcp.HOST addresses=N` for SRV records,
+ * which bring ports and weights with them. Who has which of the places is not known here: the
+ * snapshot only reserves them. */
+struct conf_name {
+	char host[ADDR_NAME_MAX + 1]; /* lower case, without a final dot */
+	uint16_t port;                /* 0: of SRV records */
+	bool is_srv;
+	uint32_t first;  /* its places among the upstream's servers: `places` of them, */
+	uint32_t places; /* 1 .. CONF_SERVERS_MAX */
+	uint32_t spares; /* and behind these as many backups for SRV records of another priority
+			  * than the first, or 0 */
 	int line;
 };
 
@@ -163,6 +188,9 @@ struct conf_upstream {
 	int line;
 	struct conf_server *servers;
 	uint32_t servers_count; /* at least 1 */
+	struct conf_name *names;
+	uint32_t names_count;
+	enum conf_family resolve; /* which addresses of the names are wanted */
 	uint64_t connect_timeout_ns;
 	uint64_t server_timeout_ns;
 	uint32_t retries; /* further servers tried when connecting fails */
@@ -257,12 +285,12 @@ struct conf_errors {
 };
 #define CONF_ERRORS_MAX 200
 
-/* Read and check a file, and look up what only the system knows: host names, user, group, and the
- * files of error pages (blocks).
+/* Read and check a file, and look up what only the system knows: host names of binds, user, group,
+ * and the files of error pages (blocks). Those of servers stay names: see struct conf_name.
  * Returns a snapshot with one reference, or NULL with at least one error, counted or dropped.
  * `errors` need not be initialised; the caller frees them in both cases. */
 struct conf *conf_load(const char *path, struct conf_errors *errors);
-/* The same from memory, without looking anything up: host names stay ADDR_NAME, user and group
+/* The same from memory, without looking anything up: all host names stay ADDR_NAME, user and group
  * unchecked, pages without a body. It makes no system call, so it is fuzzed. `path` is what
  * conf->path will say. */
 struct conf *conf_load_text(const char *path, const char *text, size_t len,

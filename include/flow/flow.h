@@ -63,6 +63,7 @@ struct flow_shared;
 int flow_shared_open(struct flow_shared **shared, const struct conf *conf, uint32_t max_sessions,
 		     uint32_t workers);
 void flow_shared_close(struct flow_shared *shared);
+struct upstreams_shared *flow_shared_upstreams(struct flow_shared *shared);
 uint32_t flow_shared_sessions(const struct flow_shared *shared);
 uint64_t flow_shared_bytes(const struct flow_shared *shared); /* reserved for sessions */
 uint32_t flow_session_bytes(const struct conf *conf); /* of one session, with all it may need */

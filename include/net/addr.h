@@ -53,7 +53,8 @@ bool addr_resolve(struct addr *addr, const char **reason);
 /* From what the kernel returned (accept, getpeername). Other families give NONE. */
 void addr_from_sockaddr(struct addr *addr, const struct sockaddr *sockaddr, socklen_t len);
 
-/* Text in the same form that addr_parse() reads; an IPv4-mapped IPv6 address is shown as IPv4; an
+/* Text in the same form that addr_parse() reads; a NAME with port 0, which addr_parse() does not
+ * make, is the name alone; an IPv4-mapped IPv6 address is shown as IPv4; an
  * unnamed unix peer as "unix:"; NONE as "none". Returns text. */
 const char *addr_format(char text[ADDR_TEXT_MAX], const struct addr *addr);
 

@@ -18,6 +18,13 @@
  *       v
  *      EJECTED     `eject_after` sessions in a row failed                  server_failed()
  *
+ * A place of a host name (conf_name) is in these states too, and in two more:
+ *
+ *      ABSENT  --- an address takes it --->  UP, DOWN, EJECTED or DRAINED    upstream_members()
+ *         ^                                    |          ^
+ *         |                                    | gone     | back
+ *         '-- its last session ended --  LEAVING ---------'
+ *
  * Invariants:
  *   (1) Only a server that is UP is chosen. A backup is chosen only while no other server of its
  *       upstream is UP; that those are full is no reason.
@@ -27,6 +34,9 @@
  *   (4) Every change of a state is one struct health_event, and is seen by each worker at its next
  *       choice: `generation` counts changes, and a worker that sees a new one copies the weights.
  *   (5) After a server came up, or back, its weight grows linearly over slow_start.
+ *   (6) A place gets another address only while nobody has a session there: whoever was given a
+ *       place by upstream_choose() has its address until server_session_end(). What outlives the
+ *       session, as an idle connection, is told apart by `epoch`.
  *
  * Balancing. All of these honour weights; n is the number of servers.
  *
@@ -72,7 +82,10 @@ struct upstream_shared;
 
 struct server {
 	const struct conf_server *conf;
-	uint32_t index; /* over all upstreams, in the order of the file */
+	const struct addr *addr; /* of a place: this worker's copy of the address that has it */
+	const char *label;       /* for logs: conf->name; of a place its address */
+	uint16_t epoch;          /* of a place: goes up with each address that takes it */
+	uint32_t index;          /* over all upstreams, in the order of the file */
 	uint32_t upstream_index;
 	struct list idle;    /* connections that wait for a request, newest first (flow/pool.h) */
 	uint32_t idle_count; /* and those that sessions keep for themselves */
@@ -82,8 +95,12 @@ struct server {
 	/* Of this layer. */
 	struct upstream_shared *shared;
 	uint32_t slot;      /* its place in what is shared */
+	uint64_t id;        /* what hashes know it by */
+	uint32_t whole;     /* weight, scaled */
 	uint32_t downs;     /* how often it was seen to go down */
-	struct list fallen; /* it went down, and upstreams_take_fallen() did not return it yet */
+	uint32_t leaves;    /* and to leave */
+	bool went_down;     /* since upstreams_take_fallen() returned it */
+	struct list fallen; /* it went down or left, and that did not return it yet */
 };
 
 /* ------------------------------------------------------------------ what is wanted */
@@ -180,11 +197,20 @@ bool upstream_may_retry(struct upstreams *upstreams, const struct conf_upstream 
 
 /* ------------------------------------------------------------------ health */
 
-enum server_state { SERVER_UP, SERVER_DOWN, SERVER_EJECTED, SERVER_DRAINED };
+enum server_state {
+	SERVER_UP,
+	SERVER_DOWN,
+	SERVER_EJECTED,
+	SERVER_DRAINED,
+	SERVER_LEAVING, /* its name does not have the address any more */
+	SERVER_ABSENT,  /* a place that no address has */
+	SERVER_STATES
+};
 
 struct health_event {
 	const struct conf_upstream *upstream;
 	const struct conf_server *server;
+	struct addr addr; /* of a place: that of this event; else NONE */
 	enum server_state before;
 	enum server_state after;
 	enum health_reason reason;
@@ -217,8 +243,41 @@ bool upstreams_take_event(struct upstreams_shared *shared, struct health_event *
 /* Events that nobody took in time. */
 uint64_t upstreams_events_lost(struct upstreams_shared *shared);
 
-/* A server of this worker that has gone down (not: was ejected) since it was last returned, perhaps
- * to come up again; NULL: none. It costs little while nothing changes. */
-struct server *upstreams_take_fallen(struct upstreams *upstreams);
+/* A server of this worker that has gone down (not: was ejected) or left since it was last returned,
+ * perhaps to come up again; NULL: none. *went_down: it went down, not only left. It costs little
+ * while nothing changes. */
+struct server *upstreams_take_fallen(struct upstreams *upstreams, bool *went_down);
+
+/* ------------------------------------------------------------------ names */
+
+#define MEMBER_WEIGHT_MAX 256u
+
+/* An address that a name has. */
+struct member {
+	struct addr addr; /* INET or INET6, with port */
+	uint32_t weight;  /* 1 .. MEMBER_WEIGHT_MAX; counts where the name is_srv */
+	bool is_spare;    /* for a spare place */
+};
+
+struct members_change {
+	uint32_t joined;
+	uint32_t left;
+	uint32_t placeless; /* members without a place: there are too few, or sessions still have
+			     * them. The same call later may find one */
+};
+
+/* What a name has from now on, instead of what it had: no address twice. `ramps`: those that join
+ * get slow_start. From one thread at a time, beside the workers'; a hash over many servers takes it
+ * some milliseconds. */
+void upstream_members(struct upstreams_shared *shared, const struct conf_upstream *upstream,
+		      const struct conf_name *name, const struct member *members, uint32_t count,
+		      bool ramps, uint64_t now_ms, struct members_change *change);
+
+/* Servers that are there: all but places that are absent or leaving. */
+uint32_t upstream_servers_present(struct upstreams *upstreams,
+				  const struct conf_upstream *upstream);
+
+/* May connections to it be kept for later? Not when it is leaving. */
+bool server_is_staying(const struct server *server);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * proxy.c - start, signals, drain, end.
  *
- *   open     log, limits, listening sockets, region, sessions, workers (rings)   maybe as root
+ *   open     log, limits, listening sockets, region, sessions, names, workers    maybe as root
  *   drop     user and group
  *   start    worker threads; the report
  *   wait     TERM, INT   first: drain; second: stop at once
@@ -30,6 +30,7 @@
 #include "doctor.h"
 #include "doors.h"
 #include "fit.h"
+#include "names.h"
 #include "panic.h"
 #include "privileges.h"
 #include "report.h"
@@ -49,6 +50,7 @@ struct proxy {
 	struct doors doors;
 	struct region region;
 	struct flow_shared *shared;
+	struct names *names; /* NULL: all servers have addresses */
 	struct worker *workers[CONF_WORKERS_MAX];
 	struct flow *flows[CONF_WORKERS_MAX];
 	uint32_t workers_count;
@@ -133,6 +135,18 @@ static bool open_region(struct proxy *proxy)
 	return result == 0;
 }
 
+/* The workers begin with what the names have then. */
+static bool open_names(struct proxy *proxy)
+{
+	int result = names_open(&proxy->names, proxy->conf, flow_shared_upstreams(proxy->shared),
+				&proxy->log);
+
+	if (result < 0)
+		fprintf(stderr, "%s: the names of servers cannot be resolved: %s\n",
+			proxy->conf->path, strerror(-result));
+	return result == 0;
+}
+
 static bool open_workers(struct proxy *proxy)
 {
 	uint32_t i;
@@ -206,7 +220,8 @@ static int open_all(struct proxy *proxy)
 			 (unsigned long long)proxy->host.descriptors_hard);
 	if (!doors_open(&proxy->doors, proxy->conf, proxy->fit.workers, stderr))
 		return EXIT_HOST;
-	if (!open_sinks(proxy) || !open_region(proxy) || !open_workers(proxy))
+	if (!open_sinks(proxy) || !open_region(proxy) || !open_names(proxy) ||
+	    !open_workers(proxy))
 		return EXIT_HOST;
 	if (!privileges_drop(&proxy->conf->proxy, stderr))
 		return EXIT_HOST;
@@ -223,7 +238,8 @@ static struct report report_of(struct proxy *proxy)
 				.region = &proxy->region,
 				.features = &proxy->features,
 				.workers = proxy->workers,
-				.shared = proxy->shared };
+				.shared = proxy->shared,
+				.names = proxy->names };
 }
 
 static bool start_workers(struct proxy *proxy)
@@ -322,7 +338,7 @@ static int wait_ms(const struct proxy *proxy)
 	uint64_t now = clock_ns();
 
 	if (proxy->phase != PHASE_DRAIN)
-		return -1;
+		return names_tick(proxy->names);
 	if (now >= proxy->drain_ends_ns)
 		return 0;
 	return (int)((proxy->drain_ends_ns - now) / NS_PER_MS + 1);
@@ -377,6 +393,7 @@ static void close_all(struct proxy *proxy)
 				 (unsigned long long)lost);
 	}
 	free(proxy->access_sinks);
+	names_close(proxy->names);
 	flow_shared_close(proxy->shared);
 	region_close(&proxy->region);
 	doors_close(&proxy->doors, proxy->conf);

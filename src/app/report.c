@@ -74,12 +74,31 @@ static uint32_t routes_of(const struct conf *conf, const struct conf_listener *l
 
 static void print_upstream(const struct conf_upstream *upstream, bool is_rest, FILE *out)
 {
+	const char *between = "";
 	uint32_t i;
 
 	fprintf(out, "%s%s (", is_rest ? ", else " : " -> ", upstream->name);
-	for (i = 0; i < upstream->servers_count; i++)
-		fprintf(out, "%s%s", i > 0 ? ", " : "", upstream->servers[i].name);
+	for (i = 0; i < upstream->servers_count; i++) {
+		if (upstream->servers[i].addr.kind == ADDR_NAME)
+			continue;
+		fprintf(out, "%s%s", between, upstream->servers[i].name);
+		between = ", ";
+	}
+	for (i = 0; i < upstream->names_count; i++) {
+		fprintf(out, "%s%s in %u places", between, upstream->names[i].host,
+			upstream->names[i].places + upstream->names[i].spares);
+		between = ", ";
+	}
 	fprintf(out, ")");
+}
+
+static void print_names(const struct report *report, FILE *out)
+{
+	uint32_t answered, count = names_count(report->names, &answered);
+
+	if (count > 0)
+		fprintf(out, "  names     %u of servers, %u of them with an address\n", count,
+			answered);
 }
 
 static void print_listeners(const struct conf *conf, FILE *out)
@@ -113,6 +132,7 @@ void report_start(const struct report *report, FILE *out)
 	print_workers(report, out);
 	print_memory(report, out);
 	print_listeners(report->conf, out);
+	print_names(report, out);
 	fprintf(out, "  limits    %u sessions%s, %llu descriptors, window %s in slices of %s\n",
 		report->fit->max_sessions,
 		report->fit->max_sessions_lowered ? " (lowered to what descriptors allow)" : "",
@@ -217,6 +237,8 @@ static bool print_server(const struct report *report, struct log *log, uint32_t 
 		connects += counter_read(&row.server->stats.server_connects);
 		failures += counter_read(&row.server->stats.server_connect_failures);
 	}
+	if (server_state(row.server) == SERVER_ABSENT && connects + failures == 0)
+		return true; /* a place that was never used */
 	log_write(log, LOG_LEVEL_INFO,
 		  "server %s/%s server_sessions %llu server_connects %llu "
 		  "server_connect_failures %llu",
@@ -269,11 +291,28 @@ static void print_health(const struct report *report, struct log *log)
 #undef FLOW_SUM
 }
 
+static void print_resolver(const struct report *report, struct log *log)
+{
+	const struct resolver_stats *stats;
+	struct line line = { .len = 0 };
+
+	if (report->names == NULL)
+		return;
+	stats = names_stats(report->names);
+	add(&line, "resolver");
+#define STAT(name, text) \
+	add(&line, " " #name " %llu", (unsigned long long)counter_read(&stats->name));
+#include "names/resolver_stats.def"
+#undef STAT
+	log_write(log, LOG_LEVEL_INFO, "%s", line.text);
+}
+
 void report_counters(const struct report *report, struct log *log)
 {
 	uint32_t index = 0;
 
 	print_tables(report, log);
+	print_resolver(report, log);
 	while (print_server(report, log, index))
 		index++;
 	print_health(report, log);

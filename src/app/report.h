@@ -6,6 +6,7 @@
 #define APP_REPORT_H
 
 #include "fit.h"
+#include "names.h"
 #include "worker/region.h"
 #include "worker/worker.h"
 
@@ -17,6 +18,7 @@ struct report {
 	const struct ring_features *features;
 	struct worker *const *workers;
 	struct flow_shared *shared;
+	const struct names *names; /* or NULL */
 };
 
 /* Version, kernel, ring features, workers and CPUs, memory, listeners, limits. */

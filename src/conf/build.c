@@ -21,7 +21,7 @@
 #include "pages.h"
 #include "peers.h"
 #include "routes.h"
-#include "text.h"
+#include "servers.h"
 #include "values.h"
 
 static void *build_array(uint32_t count, size_t size, struct conf_errors *errors)
@@ -33,9 +33,8 @@ static void *build_array(uint32_t count, size_t size, struct conf_errors *errors
 	return array;
 }
 
-/* Give every key of this section that has a default its default. Types behind NAME have none but
- * what is there before anything was built. */
-static bool build_defaults(enum keys_section section, void *target, struct conf_errors *errors)
+/* Types behind NAME have no default but what is there before anything was built. */
+bool build_defaults(enum keys_section section, void *target, struct conf_errors *errors)
 {
 	for (size_t i = 0; i < conf_keys_count; i++) {
 		const struct conf_key *key = &conf_keys[i];
@@ -114,118 +113,6 @@ void *build_grow(void *array, uint32_t count, size_t size, struct conf_errors *e
 	return grown;
 }
 
-static bool server_addr_usable(const struct addr *addr, const char *text, int line,
-			       struct conf_errors *errors)
-{
-	if (addr->kind != ADDR_ANY && addr->kind != ADDR_FD)
-		return true;
-	conf_errors_add(errors, line,
-			"server = %.*s: %s; it must be host:port, [v6]:port or unix:/path",
-			CONF_QUOTE, text,
-			addr->kind == ADDR_ANY ? "* is no address to connect to" :
-						 "a descriptor cannot be connected");
-	return false;
-}
-
-static void server_option_unknown(const char *option, int line, struct conf_errors *errors)
-{
-	const char *names[KEYS_MAX];
-	size_t names_count = keys_names(SECTION_SERVER, names);
-	const char *meant = nearest_word(option, names, names_count);
-
-	if (meant)
-		conf_errors_add(errors, line,
-				"unknown option \"%.*s\" of server; did you mean \"%s\"?",
-				CONF_QUOTE, option, meant);
-	else
-		conf_errors_add(errors, line,
-				"unknown option \"%.*s\" of server; there are weight=N, "
-				"max_sessions=N, backup and name=X",
-				CONF_QUOTE, option);
-}
-
-/* One `name=value`, or a flag, behind the address. Returns false when what follows means nothing
- * either. */
-static bool server_option(struct conf_server *server, char *option, bool given[KEYS_MAX],
-			  struct conf_errors *errors)
-{
-	char *equals = strchr(option, '=');
-	const struct conf_key *key;
-
-	if (equals)
-		*equals = '\0';
-	key = keys_find(SECTION_SERVER, option);
-	if (!key) {
-		server_option_unknown(option, server->line, errors);
-		return true;
-	}
-	if (key->type == KEY_FLAG && equals) {
-		conf_errors_add(errors, server->line,
-				"option %s of server has no value: write it alone", key->name);
-		return true;
-	}
-	if (key->type != KEY_FLAG && (!equals || equals[1] == '\0')) {
-		conf_errors_add(errors, server->line,
-				"option %s of server has no value: write %s=VALUE, without blanks",
-				key->name, key->name);
-		return false;
-	}
-	if (given[key_index(key)])
-		conf_errors_add(errors, server->line, "option %s of server may be given once",
-				key->name);
-	given[key_index(key)] = true;
-	value_set(key, equals ? equals + 1 : option, server->line, server, errors);
-	return true;
-}
-
-/* `address [option=value]..`, or a flag for an option; cuts the text up. Returns false when the
- * address is no good. */
-static bool server_parse(struct conf_server *server, char *text, struct conf_errors *errors)
-{
-	bool given[KEYS_MAX] = { false };
-	const char *reason = "";
-	char *address = text_take_word(&text);
-	char *option;
-
-	assert(address);
-	assert(server->line > 0);
-	do {
-		option = text_take_word(&text);
-	} while (option && server_option(server, option, given, errors));
-	if (!addr_parse(&server->addr, address, &reason)) {
-		assert(*reason);
-		conf_errors_add(errors, server->line, "server = %.*s: %s", CONF_QUOTE, address,
-				reason);
-		return false;
-	}
-	if (!server_addr_usable(&server->addr, address, server->line, errors))
-		return false;
-	if (server->name[0] == '\0')
-		addr_format(server->name, &server->addr);
-	assert(server->name[0] != '\0');
-	return true;
-}
-
-static void build_server(struct conf_upstream *upstream, const struct entry *entry,
-			 struct conf_errors *errors)
-{
-	struct conf_server *server;
-
-	if (upstream->servers_count == CONF_SERVERS_MAX) {
-		conf_errors_add(errors, entry->line,
-				"too many servers in [upstream %s]; there may be %d",
-				upstream->name, CONF_SERVERS_MAX);
-		return;
-	}
-	server = &upstream->servers[upstream->servers_count];
-	memset(server, 0, sizeof(*server));
-	server->line = entry->line;
-	if (!build_defaults(SECTION_SERVER, server, errors))
-		return;
-	if (server_parse(server, entry->value, errors))
-		upstream->servers_count++;
-}
-
 static void build_entry(struct conf *conf, const struct entry *entry, void *target,
 			struct conf_errors *errors)
 {
@@ -238,7 +125,7 @@ static void build_entry(struct conf *conf, const struct entry *entry, void *targ
 		build_bind(target, entry, errors);
 		return;
 	case KEY_SERVER:
-		build_server(target, entry, errors);
+		servers_add(target, entry, errors);
 		return;
 	case KEY_UPSTREAM:
 		((struct conf_listener *)target)->upstream =
@@ -256,34 +143,27 @@ static void build_entry(struct conf *conf, const struct entry *entry, void *targ
 	case KEY_SOURCE:
 		peers_add_source(target, entry, errors);
 		return;
+	case KEY_RESOLVER:
+		peers_add_resolver(target, entry, errors);
+		return;
 	default:
 		value_set(entry->key, entry->value, entry->line, target, errors);
 		return;
 	}
 }
 
-/* The array that the section's repeated key fills, with a place for each of them. */
-static bool build_room(const struct document *document, const struct section *section, void *target,
-		       struct conf_errors *errors)
+/* The arrays of a listener's binds, with a place for each of them. */
+static bool build_room(const struct document *document, const struct section *section,
+		       struct conf_listener *listener, struct conf_errors *errors)
 {
-	struct conf_listener *listener = target;
-	struct conf_upstream *upstream = target;
 	uint32_t count = 0;
 
+	assert(section->kind == SECTION_LISTENER);
 	for (uint32_t i = 0; i < section->entries_count; i++)
 		count += document->entries[section->entries_first + i].key->often == KEY_REPEATS;
-	switch (section->kind) {
-	case SECTION_LISTENER:
-		listener->binds = build_array(count, sizeof(listener->binds[0]), errors);
-		listener->binds_lines = build_array(count, sizeof(int), errors);
-		return listener->binds && listener->binds_lines;
-	case SECTION_UPSTREAM:
-		upstream->servers = build_array(count, sizeof(upstream->servers[0]), errors);
-		return upstream->servers != NULL;
-	default:
-		assert(count == 0);
-		return true;
-	}
+	listener->binds = build_array(count, sizeof(listener->binds[0]), errors);
+	listener->binds_lines = build_array(count, sizeof(int), errors);
+	return listener->binds && listener->binds_lines;
 }
 
 static bool build_section(struct conf *conf, const struct document *document,
@@ -293,7 +173,7 @@ static bool build_section(struct conf *conf, const struct document *document,
 
 	if (section->kind != SECTION_PROXY && !build_defaults(section->kind, target, errors))
 		return false;
-	if (!build_room(document, section, target, errors))
+	if (section->kind == SECTION_LISTENER && !build_room(document, section, target, errors))
 		return false;
 	for (uint32_t i = 0; i < section->entries_count; i++) {
 		const struct entry *entry = &document->entries[section->entries_first + i];
@@ -411,6 +291,7 @@ void build_destroy(struct conf *conf)
 	}
 	for (uint32_t i = 0; i < conf->upstreams_count; i++) {
 		free(conf->upstreams[i].servers);
+		free(conf->upstreams[i].names);
 		free(conf->upstreams[i].sources);
 		free(conf->upstreams[i].health_path);
 		free(conf->upstreams[i].health_host);
@@ -424,6 +305,7 @@ void build_destroy(struct conf *conf)
 	free(conf->proxy.log);
 	free(conf->proxy.user);
 	free(conf->proxy.group);
+	free(conf->proxy.resolvers);
 	free(conf->path);
 	free(conf);
 }

@@ -11,6 +11,9 @@
  * without memory. Cuts up the values of `server` lines in the document. */
 struct conf *build_conf(const char *path, struct document *document, struct conf_errors *errors);
 
+/* Give every key of this section that has a default its default. Returns false without memory. */
+bool build_defaults(enum keys_section section, void *target, struct conf_errors *errors);
+
 /* Room for one more behind `count` elements that build_grow() made room for: the array, which may
  * have moved. NULL after an error was added; the array is then as it was. */
 void *build_grow(void *array, uint32_t count, size_t size, struct conf_errors *errors);

@@ -13,6 +13,7 @@
 #include "errors.h"
 #include "peers.h"
 #include "routes.h"
+#include "servers.h"
 
 /* The line of a key of [proxy], or 0 when it has its default. */
 static int proxy_line(const struct document *document, const char *name)
@@ -151,6 +152,22 @@ static void check_buffer_size(const struct conf_proxy *proxy, const struct docum
 			units_format_size(texts[2], below * 2ull));
 }
 
+static void check_resolve_bounds(const struct conf_proxy *proxy, const struct document *document,
+				 struct conf_errors *errors)
+{
+	char least[UNITS_TEXT_MAX];
+	char most[UNITS_TEXT_MAX];
+
+	assert(proxy->resolve_min_ns > 0);
+	if (proxy->resolve_min_ns <= proxy->resolve_max_ns)
+		return;
+	conf_errors_add(errors, later_line(document, "resolve_min", "resolve_max"),
+			"resolve_min (%s) is more than resolve_max (%s): a name is asked for again "
+			"between the two",
+			units_format_duration(least, proxy->resolve_min_ns),
+			units_format_duration(most, proxy->resolve_max_ns));
+}
+
 /* One worker at least; a known number of them where it is written. */
 static uint32_t workers_least(const struct conf_proxy *proxy)
 {
@@ -244,25 +261,6 @@ static void check_binds(const struct conf *conf, struct conf_errors *errors)
 	}
 }
 
-static void check_server_names(const struct conf_upstream *upstream, struct conf_errors *errors)
-{
-	assert(upstream->servers_count <= CONF_SERVERS_MAX);
-	for (uint32_t i = 1; i < upstream->servers_count; i++) {
-		const struct conf_server *server = &upstream->servers[i];
-
-		assert(server->name[0] != '\0');
-		for (uint32_t j = 0; j < i; j++) {
-			if (strcmp(upstream->servers[j].name, server->name))
-				continue;
-			conf_errors_add(errors, server->line,
-					"server \"%s\" stands in line %d already; give one of "
-					"them another name with name=X",
-					server->name, upstream->servers[j].line);
-			break;
-		}
-	}
-}
-
 /* A unix socket has no port beside its own. */
 static void check_health_port(const struct document *document, const struct section *section,
 			      const struct conf_upstream *upstream, struct conf_errors *errors)
@@ -299,6 +297,7 @@ static void check_sections(const struct conf *conf, const struct document *docum
 		if (section->kind == SECTION_ROUTE)
 			routes_check(document, section, route++, errors);
 		if (section->kind == SECTION_UPSTREAM) {
+			servers_check(document, section, upstream, errors);
 			check_health_port(document, section, upstream, errors);
 			peers_check_upstream(conf, document, section, upstream++, errors);
 		}
@@ -324,10 +323,9 @@ void checks_run(const struct conf *conf, const struct document *document,
 	check_buffer_size(&conf->proxy, document, errors);
 	check_window(&conf->proxy, document, errors);
 	check_workers_share(&conf->proxy, document, errors);
+	check_resolve_bounds(&conf->proxy, document, errors);
 	check_sections(conf, document, errors);
 	check_binds(conf, errors);
-	for (uint32_t i = 0; i < conf->upstreams_count; i++)
-		check_server_names(&conf->upstreams[i], errors);
 	/* A section that was refused may have been meant as one. */
 	if (conf->listeners_count == 0 && document->sections_refused == 0)
 		conf_errors_add(errors, 0,

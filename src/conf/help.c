@@ -36,7 +36,7 @@ static const char *const type_names[KEY_TYPE_COUNT] = {
 	[KEY_NAME] = "name: letters, digits, _, - and .",
 	[KEY_ADDRESS] = "address",
 	[KEY_PAGE] = "STATUS PATH",
-	[KEY_SERVER] = "address [weight=N] [max_sessions=N] [backup] [name=X]",
+	[KEY_SERVER] = "address [weight=N] [max_sessions=N] [backup] [name=X] [addresses=N]",
 	[KEY_UPSTREAM] = "name of an [upstream NAME]",
 	[KEY_LISTENER] = "name of a [listener NAME]",
 	[KEY_HOST] = "host, or *.suffix",
@@ -52,6 +52,7 @@ static const char *const type_names[KEY_TYPE_COUNT] = {
 	[KEY_AUTHORITY] = "host or host:port, or",
 	[KEY_CIDRS] = "addresses and blocks, separated by commas",
 	[KEY_SOURCE] = "address without port",
+	[KEY_RESOLVER] = "address, or address:port",
 };
 
 /* Words up to the column, then on the next line. */

@@ -7,6 +7,7 @@
 
 #include "conf/conf.h"
 #include "keys.h"
+#include "servers.h"
 
 /* What keys.def calls a section, as its enumerator. */
 enum {
@@ -26,27 +27,28 @@ const char *const keys_section_names[SECTION_COUNT] = {
 };
 
 const struct conf_key conf_keys[] = {
-#define CONF_ROW(is_http_row, row_section, row_name, row_type, row_words, row_fallback, row_min, \
-		 row_max, row_unit, row_often, row_applies, row_member, row_manual)      \
-	{                                                                                \
-		.section = (enum keys_section)section_of_##row_section,                  \
-		.name = #row_name,                                                       \
-		.is_http = is_http_row,                                                  \
-		.type = KEY_##row_type,                                                  \
-		.words = row_words,                                                      \
-		.fallback = row_fallback,                                                \
-		.min = row_min,                                                          \
-		.max = row_max,                                                          \
-		.unit = row_unit,                                                        \
-		.often = KEY_##row_often,                                                \
-		.applies = KEY_##row_applies,                                            \
-		.offset = offsetof(struct conf_##row_section, row_member),               \
-		.size = sizeof(((struct conf_##row_section *)NULL)->row_member),         \
-		.manual = row_manual,                                                    \
+#define CONF_ROW(is_http_row, row_struct, row_section, row_name, row_type, row_words,          \
+		 row_fallback, row_min, row_max, row_unit, row_often, row_applies, row_member, \
+		 row_manual)                                                                   \
+	{                                                                                      \
+		.section = (enum keys_section)section_of_##row_section,                        \
+		.name = #row_name,                                                             \
+		.is_http = is_http_row,                                                        \
+		.type = KEY_##row_type,                                                        \
+		.words = row_words,                                                            \
+		.fallback = row_fallback,                                                      \
+		.min = row_min,                                                                \
+		.max = row_max,                                                                \
+		.unit = row_unit,                                                              \
+		.often = KEY_##row_often,                                                      \
+		.applies = KEY_##row_applies,                                                  \
+		.offset = offsetof(struct row_struct, row_member),                             \
+		.size = sizeof(((struct row_struct *)NULL)->row_member),                       \
+		.manual = row_manual,                                                          \
 	},
-#define CONF_KEY(...) CONF_ROW(false, __VA_ARGS__)
-#define CONF_KEY_HTTP(...) CONF_ROW(true, __VA_ARGS__)
-#define CONF_OPTION(...) CONF_ROW(false, __VA_ARGS__)
+#define CONF_KEY(section, ...) CONF_ROW(false, conf_##section, section, __VA_ARGS__)
+#define CONF_KEY_HTTP(section, ...) CONF_ROW(true, conf_##section, section, __VA_ARGS__)
+#define CONF_OPTION(section, ...) CONF_ROW(false, server_line, section, __VA_ARGS__)
 #include "conf/keys.def"
 };
 

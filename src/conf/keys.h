@@ -52,6 +52,7 @@ enum key_type {
 	KEY_AUTHORITY,
 	KEY_CIDRS,
 	KEY_SOURCE,
+	KEY_RESOLVER,
 	KEY_TYPE_COUNT,
 };
 
@@ -70,12 +71,12 @@ struct conf_key {
 	const char *unit;
 	enum key_often often;
 	enum key_applies applies;
-	size_t offset; /* of the member in struct conf_<section> */
+	size_t offset; /* of the member in struct conf_<section>, of an option in server_line */
 	size_t size;   /* of the member */
 	const char *manual;
 };
 
-#define KEYS_MAX 96 /* room for arrays that are indexed by key */
+#define KEYS_MAX 128 /* room for arrays that are indexed by key */
 
 extern const struct conf_key conf_keys[];
 extern const size_t conf_keys_count;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lookup.c - what only the system can answer about a configuration: accounts, host names and the
- * files of error pages.
+ * lookup.c - what only the system can answer about a configuration: accounts, host names of binds
+ * and the files of error pages. Those of servers are asked for while the proxy runs: who has which
+ * of their addresses changes.
  *
  * Kept apart from the rest so that conf_load_text() is a function of its text alone.
  */
@@ -35,7 +36,7 @@ static void lookup_accounts(const struct conf_proxy *proxy, const struct documen
 				CONF_QUOTE, proxy->group);
 }
 
-static void lookup_host(struct addr *addr, const char *key, int line, struct conf_errors *errors)
+static void lookup_bind(struct addr *addr, int line, struct conf_errors *errors)
 {
 	char text[ADDR_TEXT_MAX];
 	const char *reason = "";
@@ -48,7 +49,7 @@ static void lookup_host(struct addr *addr, const char *key, int line, struct con
 		assert(addr->kind == ADDR_INET || addr->kind == ADDR_INET6);
 		return;
 	}
-	conf_errors_add(errors, line, "%s = %s: %s", key, text, reason);
+	conf_errors_add(errors, line, "bind = %s: %s", text, reason);
 }
 
 void lookup_all(struct conf *conf, const struct document *document, struct conf_errors *errors)
@@ -59,14 +60,7 @@ void lookup_all(struct conf *conf, const struct document *document, struct conf_
 		struct conf_listener *listener = &conf->listeners[i];
 
 		for (uint32_t j = 0; j < listener->binds_count; j++)
-			lookup_host(&listener->binds[j], "bind", listener->binds_lines[j], errors);
+			lookup_bind(&listener->binds[j], listener->binds_lines[j], errors);
 		pages_read(listener, errors);
-	}
-	for (uint32_t i = 0; i < conf->upstreams_count; i++) {
-		struct conf_upstream *upstream = &conf->upstreams[i];
-
-		for (uint32_t j = 0; j < upstream->servers_count; j++)
-			lookup_host(&upstream->servers[j].addr, "server", upstream->servers[j].line,
-				    errors);
 	}
 }

@@ -7,7 +7,7 @@
 
 #include "document.h"
 
-/* Host names become addresses, error pages are read; user and group must exist. Blocks. */
+/* Host names of binds become addresses, error pages are read; user and group must exist. Blocks. */
 void lookup_all(struct conf *conf, const struct document *document, struct conf_errors *errors);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * peers.c - blocks of clients, and local addresses.
+ * peers.c - blocks of clients, local addresses, and name servers.
  *
  * The blocks of allow and deny are kept as an access list only, which is made when all lines of the
  * listener were read. A key that could have no effect beside the others is an error, but not when
@@ -25,6 +25,8 @@ static_assert((int)PROXY_V1 == (int)PROXY_HEADER_V1 && (int)PROXY_V2 == (int)PRO
 static_assert((int)SEND_PROXY_V1 == (int)PROXY_HEADER_V1 &&
 		      (int)SEND_PROXY_V2 == (int)PROXY_HEADER_V2,
 	      "send_proxy is what is written");
+#define RESOLVER_PORT 53 /* RFC 1035 section 4.2 */
+
 static_assert(SOURCE_RATE_MAX == 1000000, "the bound of source_rate and source_burst in keys.def");
 
 void peers_add_blocks(struct cidr **blocks, uint32_t *count, const struct entry *entry,
@@ -80,31 +82,69 @@ void peers_set_clients(struct conf_listener *listener, const struct document *do
 	free(deny);
 }
 
-/* What is wrong with a local address, or NULL. */
-static const char *source_parse(struct addr *addr, const char *text)
+/* An address without port: INET or INET6 with port 0. */
+static bool bare_parse(struct addr *addr, const char *text)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
 
-	if (inet_pton(AF_INET, text, &in.sin_addr) == 1) {
-		uint32_t number = ntohl(in.sin_addr.s_addr);
-
+	if (inet_pton(AF_INET, text, &in.sin_addr) == 1)
 		addr_from_sockaddr(addr, (const struct sockaddr *)&in, sizeof(in));
-		if (number == INADDR_ANY)
-			return "is any address, as without source";
-		return IN_MULTICAST(number) || IN_BADCLASS(number) ?
-			       "is no address that a host has" :
-			       NULL;
+	else if (inet_pton(AF_INET6, text, &in6.sin6_addr) == 1)
+		addr_from_sockaddr(addr, (const struct sockaddr *)&in6, sizeof(in6));
+	else
+		return false;
+	return true;
+}
+
+static bool is_any(const struct addr *addr)
+{
+	if (addr->kind == ADDR_INET)
+		return addr->u.in.sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&addr->u.in6.sin6_addr);
+}
+
+/* Why no host can have this address, or NULL. */
+static const char *host_fault(const struct addr *addr)
+{
+	static const char nobody[] = "is no address that a host has";
+
+	if (addr->kind == ADDR_INET) {
+		uint32_t number = ntohl(addr->u.in.sin_addr.s_addr);
+
+		return IN_MULTICAST(number) || IN_BADCLASS(number) ? nobody : NULL;
 	}
-	if (inet_pton(AF_INET6, text, &in6.sin6_addr) != 1)
+	assert(addr->kind == ADDR_INET6);
+	if (IN6_IS_ADDR_V4MAPPED(&addr->u.in6.sin6_addr))
+		return "an IPv4 address is written as such (for example 192.0.2.7)";
+	return IN6_IS_ADDR_MULTICAST(&addr->u.in6.sin6_addr) ? nobody : NULL;
+}
+
+/* What is wrong with a local address, or NULL. */
+static const char *source_parse(struct addr *addr, const char *text)
+{
+	if (!bare_parse(addr, text))
 		return "must be an address of this host, without port (for example 192.0.2.7 or "
 		       "2001:db8::7)";
-	addr_from_sockaddr(addr, (const struct sockaddr *)&in6, sizeof(in6));
-	if (IN6_IS_ADDR_UNSPECIFIED(&in6.sin6_addr))
-		return "is any address, as without source";
-	if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
-		return "an IPv4 address is written as such (for example 192.0.2.7)";
-	return IN6_IS_ADDR_MULTICAST(&in6.sin6_addr) ? "is no address that a host has" : NULL;
+	return is_any(addr) ? "is any address, as without source" : host_fault(addr);
+}
+
+/* The same of a name server. */
+static const char *resolver_parse(struct addr *addr, const char *text)
+{
+	const char *reason;
+
+	if (bare_parse(addr, text)) {
+		if (addr->kind == ADDR_INET)
+			addr->u.in.sin_port = htons(RESOLVER_PORT);
+		else
+			addr->u.in6.sin6_port = htons(RESOLVER_PORT);
+	} else if (!addr_parse(addr, text, &reason) ||
+		   (addr->kind != ADDR_INET && addr->kind != ADDR_INET6)) {
+		return "must be the address of a name server, and perhaps its port (for example "
+		       "192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or [2001:db8::53]:5353)";
+	}
+	return is_any(addr) ? "is any address, not that of a name server" : host_fault(addr);
 }
 
 void peers_add_source(struct conf_upstream *upstream, const struct entry *entry,
@@ -134,6 +174,34 @@ void peers_add_source(struct conf_upstream *upstream, const struct entry *entry,
 		return;
 	upstream->sources = grown;
 	grown[upstream->sources_count++] = addr;
+}
+
+void peers_add_resolver(struct conf_proxy *proxy, const struct entry *entry,
+			struct conf_errors *errors)
+{
+	struct addr *grown;
+	struct addr addr;
+	const char *fault = resolver_parse(&addr, entry->value);
+
+	for (uint32_t i = 0; !fault && i < proxy->resolvers_count; i++) {
+		if (addr_equal(&proxy->resolvers[i], &addr))
+			fault = "this name server stands above already";
+	}
+	if (fault) {
+		conf_errors_add(errors, entry->line, "resolver = %.*s: %s", CONF_QUOTE,
+				entry->value, fault);
+		return;
+	}
+	if (proxy->resolvers_count == CONF_RESOLVERS_MAX) {
+		conf_errors_add(errors, entry->line, "too many resolvers; there may be %d",
+				CONF_RESOLVERS_MAX);
+		return;
+	}
+	grown = build_grow(proxy->resolvers, proxy->resolvers_count, sizeof(*grown), errors);
+	if (!grown)
+		return;
+	proxy->resolvers = grown;
+	grown[proxy->resolvers_count++] = addr;
 }
 
 /* Has the key no value, or zero? */

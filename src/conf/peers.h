@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * peers - addresses of those whom a listener serves, and those that an upstream dials from.
+ * peers - addresses of those whom a listener serves, those that an upstream dials from, and name
+ * servers.
  */
 #ifndef CONF_SRC_PEERS_H
 #define CONF_SRC_PEERS_H
@@ -17,6 +18,9 @@ void peers_set_clients(struct conf_listener *listener, const struct document *do
 
 void peers_add_source(struct conf_upstream *upstream, const struct entry *entry,
 		      struct conf_errors *errors);
+
+void peers_add_resolver(struct conf_proxy *proxy, const struct entry *entry,
+			struct conf_errors *errors);
 
 /* What is wrong between these and other keys. */
 void peers_check_listener(const struct document *document, const struct section *section,

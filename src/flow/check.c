@@ -15,6 +15,7 @@
 #define CHECK_REQUEST_MAX 1024u
 #define CHECK_HEAD_MAX 1024u
 #define TELL_MS 200
+#define SOON_MS 250 /* the first check of a new address, at the latest */
 
 enum check_state { CHECK_WAITING, CHECK_CONNECTING, CHECK_ASKED, CHECK_ENDING };
 
@@ -31,6 +32,7 @@ struct check {
 	uint8_t state;
 	uint8_t result; /* enum health_reason */
 	bool over;      /* ENDING for good: the worker drains */
+	uint16_t epoch; /* of the server whose address this is */
 	uint16_t request_len;
 	uint16_t head_len;
 	char request[CHECK_REQUEST_MAX];
@@ -42,10 +44,16 @@ static bool ops_home(const struct check *check)
 	return !check->connect.away && !check->send.away && !check->recv.away;
 }
 
+/* Checks of many new addresses do not fire together. */
+static uint64_t soon_ms(const struct check *check)
+{
+	return flow_now_ms(check->flow) + check->server->index * 61 % SOON_MS;
+}
+
 static void check_ended(struct check *check)
 {
 	struct flow *flow = check->flow;
-	uint64_t next;
+	uint64_t next = soon_ms(check);
 
 	assert(check->state == CHECK_ENDING);
 	if (!ops_home(check))
@@ -59,7 +67,8 @@ static void check_ended(struct check *check)
 	counter_add(&flow->stats.health_checks, 1);
 	if (check->result != HEALTH_PASSED)
 		counter_add(&flow->stats.health_checks_failed, 1);
-	next = server_checked(check->server, check->result, flow_now_ms(flow));
+	if (check->epoch == check->server->epoch) /* else it was of another address */
+		next = server_checked(check->server, check->result, flow_now_ms(flow));
 	wheel_set(&flow->wheel, &check->timer, next);
 	checks_tell(flow);
 }
@@ -206,16 +215,24 @@ static void check_begin(struct check *check)
 		     upstream->health_timeout_ns, asks ? &check->send : NULL, &part, asks);
 }
 
+static void check_later(struct check *check)
+{
+	wheel_set(&check->flow->wheel, &check->timer,
+		  flow_now_ms(check->flow) + check->upstream->health_interval_ns / NS_PER_MS);
+}
+
 static void on_time(struct timer *timer)
 {
 	struct check *check = container_of(timer, struct check, timer);
 
-	if (check->state == CHECK_WAITING) {
-		if (!check->flow->draining)
-			check_begin(check);
+	if (check->state != CHECK_WAITING)
+		check_end(check, HEALTH_TIMED_OUT);
+	else if (check->flow->draining)
 		return;
-	}
-	check_end(check, HEALTH_TIMED_OUT);
+	else if (server_is_staying(check->server))
+		check_begin(check);
+	else /* a place that no address has, or will keep */
+		check_later(check);
 }
 
 /* --- what is asked ---------------------------------------------------------------------------- */
@@ -244,6 +261,19 @@ static void write_request(struct check *check)
 	check->request_len += (uint16_t)len;
 }
 
+/* At the address that the server has now. */
+static void check_aim(struct check *check)
+{
+	const uint32_t port = check->upstream->health_port;
+
+	check->epoch = check->server->epoch;
+	check->addr = *check->server->addr;
+	if (port != 0 && check->addr.kind == ADDR_INET)
+		check->addr.u.in.sin_port = htons((uint16_t)port);
+	else if (port != 0 && check->addr.kind == ADDR_INET6)
+		check->addr.u.in6.sin6_port = htons((uint16_t)port);
+}
+
 static void check_init(struct check *check, struct flow *flow, struct server *server)
 {
 	const struct conf_upstream *upstream = &flow->conf->upstreams[server->upstream_index];
@@ -252,16 +282,12 @@ static void check_init(struct check *check, struct flow *flow, struct server *se
 	check->server = server;
 	check->upstream = upstream;
 	check->fd = -1;
-	check->addr = server->conf->addr;
-	if (upstream->health_port != 0 && check->addr.kind == ADDR_INET)
-		check->addr.u.in.sin_port = htons((uint16_t)upstream->health_port);
-	else if (upstream->health_port != 0 && check->addr.kind == ADDR_INET6)
-		check->addr.u.in6.sin6_port = htons((uint16_t)upstream->health_port);
 	op_init(&check->connect, on_connect_done);
 	op_init(&check->send, on_send_done);
 	op_init(&check->recv, on_recv_done);
 	timer_init(&check->timer, on_time);
 	write_request(check);
+	check_aim(check);
 }
 
 /* --- all of a worker's ------------------------------------------------------------------------ */
@@ -298,7 +324,8 @@ static void tell_later(struct flow *flow)
 		wheel_set(&flow->wheel, &flow->tell_timer, flow_now_ms(flow) + TELL_MS);
 }
 
-/* Without traffic, something happens to servers only by checks, and when an ejection ends. */
+/* Without traffic, something happens to servers only by checks, by names, and when an ejection
+ * ends. */
 static bool servers_can_change(struct flow *flow)
 {
 	uint32_t i, j;
@@ -306,7 +333,7 @@ static bool servers_can_change(struct flow *flow)
 	for (i = 0; i < flow->conf->upstreams_count; i++) {
 		const struct conf_upstream *upstream = &flow->conf->upstreams[i];
 
-		if (upstream->health != PROBE_OFF)
+		if (upstream->health != PROBE_OFF || upstream->names_count > 0)
 			return true;
 		for (j = 0; j < upstream->servers_count; j++)
 			if (server_state(upstream_server(flow->upstreams, upstream, j)) ==
@@ -316,12 +343,27 @@ static bool servers_can_change(struct flow *flow)
 	return false;
 }
 
+/* An address that is new to its place is checked soon. */
+static void checks_aim(struct flow *flow)
+{
+	for (uint32_t i = 0; i < flow->checks_count; i++) {
+		struct check *check = &flow->checks[i];
+
+		if (check->epoch == check->server->epoch || check->state != CHECK_WAITING)
+			continue;
+		check_aim(check);
+		wheel_stop(&flow->wheel, &check->timer);
+		wheel_set(&flow->wheel, &check->timer, soon_ms(check));
+	}
+}
+
 static void on_tell(struct timer *timer)
 {
 	struct flow *flow = container_of(timer, struct flow, tell_timer);
 
 	upstreams_tick(flow->shared->upstreams, flow_now_ms(flow));
 	checks_tell(flow);
+	checks_aim(flow);
 	if (servers_can_change(flow))
 		tell_later(flow);
 }
@@ -371,18 +413,26 @@ void checks_stop(struct flow *flow)
 
 /* --- what became of servers ------------------------------------------------------------------- */
 
-static const char *const state_texts[] = { [SERVER_UP] = "up",
-					   [SERVER_DOWN] = "down",
-					   [SERVER_EJECTED] = "ejected",
-					   [SERVER_DRAINED] = "drained" };
+static const char *const state_texts[SERVER_STATES] = {
+	[SERVER_UP] = "up",           [SERVER_DOWN] = "down",       [SERVER_EJECTED] = "ejected",
+	[SERVER_DRAINED] = "drained", [SERVER_LEAVING] = "leaving", [SERVER_ABSENT] = "absent",
+};
 
 static void tell(struct flow *flow, const struct health_event *event)
 {
-	log_warn(flow->log, "server %s/%s is %s: %s", event->upstream->name, event->server->name,
-		 state_texts[event->after], health_reason_texts[event->reason]);
+	const char *name = event->server->name;
+	char text[ADDR_TEXT_MAX];
+
+	if (event->addr.kind == ADDR_NONE)
+		log_warn(flow->log, "server %s/%s is %s: %s", event->upstream->name, name,
+			 state_texts[event->after], health_reason_texts[event->reason]);
+	else /* the place of a name, which does not say where it is */
+		log_warn(flow->log, "server %s/%s (%s) is %s: %s", event->upstream->name,
+			 addr_format(text, &event->addr), name, state_texts[event->after],
+			 health_reason_texts[event->reason]);
 	if (event->after == SERVER_DOWN)
 		counter_add(&flow->stats.servers_went_down, 1);
-	else if (event->after == SERVER_UP)
+	else if (event->after == SERVER_UP && event->reason != HEALTH_JOINED)
 		counter_add(&flow->stats.servers_came_up, 1);
 	else if (event->after == SERVER_EJECTED) {
 		counter_add(&flow->stats.servers_ejected, 1);
@@ -390,13 +440,14 @@ static void tell(struct flow *flow, const struct health_event *event)
 	}
 }
 
-/* Its sessions end, and what is kept of connections to it. */
-static void leave(struct flow *flow, const struct server *server)
+/* What is kept of connections to it ends; and if it is down, its sessions. */
+static void leave(struct flow *flow, const struct server *server, bool went_down)
 {
 	enum session_state state;
 
 	pool_abandon(flow, server);
-	if (flow->conf->upstreams[server->upstream_index].on_down != ON_DOWN_CLOSE)
+	if (!went_down ||
+	    flow->conf->upstreams[server->upstream_index].on_down != ON_DOWN_CLOSE)
 		return;
 	for (state = SESSION_CONNECT; state <= SESSION_RELAY; state++) {
 		struct list *node = flow->sessions[state].next;
@@ -415,9 +466,10 @@ void checks_tell(struct flow *flow)
 {
 	struct health_event event;
 	struct server *server;
+	bool went_down;
 
 	while (upstreams_take_event(flow->shared->upstreams, &event))
 		tell(flow, &event);
-	while ((server = upstreams_take_fallen(flow->upstreams)) != NULL)
-		leave(flow, server);
+	while ((server = upstreams_take_fallen(flow->upstreams, &went_down)) != NULL)
+		leave(flow, server, went_down);
 }

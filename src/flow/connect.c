@@ -78,7 +78,8 @@ static bool may_try_another(struct session *session)
 {
 	const struct conf_upstream *upstream = session->upstream;
 
-	if (session->tries > upstream->retries || session->tries > upstream->servers_count - 1)
+	if (session->tries > upstream->retries ||
+	    session->tries >= upstream_servers_present(session->flow->upstreams, upstream))
 		return false;
 	if (upstream_may_retry(session->flow->upstreams, upstream, flow_now_ms(session->flow)))
 		return true;
@@ -94,7 +95,7 @@ static void dial_failed(struct session *session, int error)
 	counter_add(&session->server->stats.server_connect_failures, 1);
 	log_debug(flow->log, "session=%llu server=%s/%s connect: error %d",
 		  (unsigned long long)session->id, session->upstream->name,
-		  session->server->conf->name, -error);
+		  session->server->label, -error);
 	if (session->conn != NULL)
 		server_conn_close(session->conn);
 	else
@@ -127,7 +128,7 @@ static void submit_dial(struct session *session)
 		counter_add(&flow->stats.connects_linked, 1);
 	}
 	ring_connect(flow->ring, &session->conn->connect, session->conn->wire.fd,
-		     &session->server->conf->addr.u.any, session->server->conf->addr.len,
+		     &session->server->addr->u.any, session->server->addr->len,
 		     session->upstream->connect_timeout_ns, send, parts, count);
 }
 
@@ -137,7 +138,7 @@ static void bind_source(struct session *session, int fd)
 {
 	struct flow *flow = session->flow;
 	const struct conf_upstream *upstream = session->upstream;
-	const int family = session->server->conf->addr.u.any.sa_family;
+	const int family = session->server->addr->u.any.sa_family;
 	uint32_t i;
 
 	for (i = 0; i < upstream->sources_count; i++) {
@@ -181,7 +182,7 @@ static void dial_server(struct session *session, struct server *server)
 		connected(session);
 		return;
 	}
-	fd = ring_socket_open(flow->ring, server->conf->addr.u.any.sa_family);
+	fd = ring_socket_open(flow->ring, server->addr->u.any.sa_family);
 	if (fd < 0) {
 		dial_failed(session, fd);
 		return;

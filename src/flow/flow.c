@@ -129,6 +129,11 @@ void flow_shared_close(struct flow_shared *shared)
 	free(shared);
 }
 
+struct upstreams_shared *flow_shared_upstreams(struct flow_shared *shared)
+{
+	return shared->upstreams;
+}
+
 uint32_t flow_shared_sessions(const struct flow_shared *shared)
 {
 	return atomic_load_explicit(&shared->sessions_count, memory_order_relaxed);

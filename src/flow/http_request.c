@@ -176,7 +176,7 @@ static bool client_is_trusted(struct session *session, const struct conf_route *
 /* For Host. A unix socket has no name that could stand there. */
 static void server_authority(const struct addr *addr, char text[ADDR_TEXT_MAX])
 {
-	if (addr->kind == ADDR_INET || addr->kind == ADDR_INET6)
+	if (addr->kind != ADDR_UNIX)
 		(void)addr_format(text, addr);
 	else
 		memcpy(text, "localhost", sizeof("localhost"));

@@ -105,9 +105,11 @@ struct server_conn *server_conn_open(struct session *session, struct server *ser
 	conn = slab_take(flow->shared->conns);
 	if (conn == NULL)
 		return NULL;
-	*conn = (struct server_conn){
-		.server = server, .session = session, .state = CONN_IN_USE, .preface = SLICE_NONE
-	};
+	*conn = (struct server_conn){ .server = server,
+				      .session = session,
+				      .epoch = server->epoch,
+				      .state = CONN_IN_USE,
+				      .preface = SLICE_NONE };
 	list_init(&conn->link);
 	list_init(&conn->age);
 	wire_init(&conn->wire, flow, SIDE_SERVER, fd);
@@ -310,9 +312,11 @@ static struct server_conn *set_take(struct flow *flow, struct server *server, bo
 	return conn;
 }
 
+/* Also when it goes to an address that had the server's place before. */
 static bool is_stale(struct flow *flow, const struct server_conn *conn)
 {
-	return idle_limit_ms(flow, conn) <= flow_now_ms(flow) ||
+	return conn->epoch != conn->server->epoch ||
+	       idle_limit_ms(flow, conn) <= flow_now_ms(flow) ||
 	       ring_socket_peek(flow->ring, conn->wire.fd) != -EAGAIN;
 }
 
@@ -379,7 +383,7 @@ void pool_give(struct session *session, bool reusable)
 	assert(!session->relays[SIDE_CLIENT].send.away);
 	detach(session);
 	if (!reusable || upstream->pool == POOL_OFF || flow->draining || upstream->pool_max == 0 ||
-	    conn->wire.watching || is_tight(flow)) {
+	    conn->wire.watching || is_tight(flow) || !server_is_staying(conn->server)) {
 		conn_end(conn);
 		return;
 	}

@@ -50,6 +50,7 @@ struct server_conn {
 	uint32_t requests;
 	bool counted;     /* in server_sessions */
 	bool placed;      /* it has a place at its server, as upstream_choose() gave it */
+	uint16_t epoch;   /* the server's when it was dialled */
 	uint32_t preface; /* a slice with what goes before everything else, or SLICE_NONE */
 	uint8_t state;
 };

@@ -449,7 +449,11 @@ const char *addr_format(char text[ADDR_TEXT_MAX], const struct addr *addr)
 		snprintf(text, ADDR_TEXT_MAX, "fd:%d", addr->u.fd);
 		return text;
 	case ADDR_NAME:
-		snprintf(text, ADDR_TEXT_MAX, "%s:%u", addr->u.name.text, addr->u.name.port);
+		if (addr->u.name.port == 0)
+			snprintf(text, ADDR_TEXT_MAX, "%s", addr->u.name.text);
+		else
+			snprintf(text, ADDR_TEXT_MAX, "%s:%u", addr->u.name.text,
+				 addr->u.name.port);
 		return text;
 	}
 	unreachable();

@@ -24,6 +24,8 @@ static void copy_tier(struct group *group, uint32_t number)
 
 	own->usable_count = 0;
 	own->parked_count = 0;
+	if (group->tables != group->shared->tables)
+		table_copy(&own->table, own->table_memory, &tier->maker);
 	for (uint32_t i = 0; i < tier->count; i++)
 		own->usable_count += weights[i] > 0;
 	if (group->shared->policy.balance == BALANCE_ROUND_ROBIN && tier->count > 0)
@@ -32,31 +34,74 @@ static void copy_tier(struct group *group, uint32_t number)
 		alias_set(&own->alias, weights, tier->count);
 }
 
+/* What has become of a server since the last copy. */
+static void copy_server(struct group *group, struct server *server, struct list *fallen)
+{
+	struct server_shared *row = shared_of(server);
+	uint32_t weight = atomic_load_explicit(&row->weight, memory_order_relaxed);
+	uint32_t downs = atomic_load_explicit(&row->downs, memory_order_relaxed);
+	uint32_t leaves = atomic_load_explicit(&row->leaves, memory_order_relaxed);
+
+	group->weights[server->slot] = weight;
+	if (weight > 0)
+		group->usable[server->slot / 64] |= UINT64_C(1) << server->slot % 64;
+	group->present_count += is_present(state_of(row));
+	server->went_down = server->went_down || downs != server->downs;
+	if ((downs != server->downs || leaves != server->leaves) && !list_linked(&server->fallen))
+		list_push(fallen, &server->fallen);
+	server->downs = downs;
+	server->leaves = leaves;
+}
+
+/* The address that has a place now. Nobody has a session there if it is another one. */
+static void copy_place(struct group *group, struct server *server)
+{
+	const struct server_shared *row = shared_of(server);
+	struct place_copy *copy = &group->places[row->place];
+
+	server->id = row->id;
+	server->whole = row->whole;
+	if (server_is_current(server))
+		return;
+	server->epoch = (uint16_t)atomic_load_explicit(&row->epoch, memory_order_relaxed);
+	copy->addr = row->addr;
+	addr_format(copy->label, &copy->addr);
+	/* Whoever went down was another one, and is left behind with its sessions. */
+	server->went_down = false;
+	server->downs = atomic_load_explicit(&row->downs, memory_order_relaxed);
+}
+
+static void copy_all(struct group *group, struct list *fallen)
+{
+	struct upstream_shared *shared = group->shared;
+
+	for (uint32_t i = 0; i < shared->slots_count / 64; i++) {
+		group->usable[i] = 0;
+		group->parked[i] = 0;
+	}
+	group->present_count = 0;
+	for (uint32_t i = 0; i < shared->servers_count; i++) {
+		if (group->servers[i].conf->addr.kind == ADDR_NAME)
+			copy_place(group, &group->servers[i]);
+		copy_server(group, &group->servers[i], fallen);
+	}
+	for (uint32_t i = 0; i < TIERS; i++)
+		copy_tier(group, i);
+	group->tables = shared->tables;
+}
+
 void group_copy(struct group *group, struct list *fallen)
 {
 	struct upstream_shared *shared = group->shared;
 	/* First: what changes while this copies is copied next time. */
 	uint32_t generation = atomic_load_explicit(&shared->generation, memory_order_acquire);
 
-	for (uint32_t i = 0; i < shared->slots_count / 64; i++) {
-		group->usable[i] = 0;
-		group->parked[i] = 0;
-	}
-	for (uint32_t i = 0; i < shared->servers_count; i++) {
-		struct server *server = &group->servers[i];
-		struct server_shared *row = shared_of(server);
-		uint32_t weight = atomic_load_explicit(&row->weight, memory_order_relaxed);
-		uint32_t downs = atomic_load_explicit(&row->downs, memory_order_relaxed);
-
-		group->weights[server->slot] = weight;
-		if (weight > 0)
-			group->usable[server->slot / 64] |= UINT64_C(1) << server->slot % 64;
-		if (downs != server->downs && !list_linked(&server->fallen))
-			list_push(fallen, &server->fallen);
-		server->downs = downs;
-	}
-	for (uint32_t i = 0; i < TIERS; i++)
-		copy_tier(group, i);
+	/* Addresses and tables are not atomic. */
+	if (shared->is_named)
+		pthread_mutex_lock(&shared->lock);
+	copy_all(group, fallen);
+	if (shared->is_named)
+		pthread_mutex_unlock(&shared->lock);
 	group->generation = generation;
 }
 
@@ -215,17 +260,22 @@ uint32_t choose_random_two(struct group *group, uint32_t tier, const struct choi
 
 /* ------------------------------------------------------------------ source_hash, maglev */
 
+static const struct server *server_of(const struct group *group, uint32_t slot)
+{
+	return &group->servers[group->shared->servers[slot].place];
+}
+
 /* Does the key stay with the server? While a weight grows only its part of them does, the same ones
  * each time. */
 static bool accepts(struct group *group, uint32_t slot, uint64_t hash, uint32_t avoid)
 {
-	const struct server_shared *row = &group->shared->servers[slot];
+	const struct server *server = server_of(group, slot);
 	uint32_t weight = group->weights[slot];
 
 	if (weight == 0 || slot == avoid)
 		return false;
-	if (weight < row->whole &&
-	    mix_range((uint32_t)(mix_two(hash, row->id) >> 32), row->whole) >= weight)
+	if (weight < server->whole &&
+	    mix_range((uint32_t)(mix_two(hash, server->id) >> 32), server->whole) >= weight)
 		return false;
 	return session_begin(group->shared, slot);
 }
@@ -257,7 +307,7 @@ static uint32_t rendezvous(struct group *group, uint32_t tier_number, uint64_t k
 
 		for (; room > 0; room &= room - 1) {
 			uint32_t slot = place * 64 + (uint32_t)__builtin_ctzll(room);
-			uint64_t log = minus_log2(mix_two(key, shared->servers[slot].id));
+			uint64_t log = minus_log2(mix_two(key, server_of(group, slot)->id));
 			uint64_t score = (log << 20) / group->weights[slot];
 
 			if (slot == avoid || score >= found_score)
@@ -269,18 +319,18 @@ static uint32_t rendezvous(struct group *group, uint32_t tier_number, uint64_t k
 	return found;
 }
 
-static uint32_t probe(struct group *group, uint32_t tier_number, const struct choice *choice,
-		      uint32_t avoid, bool is_maglev)
+uint32_t choose_by_hash(struct group *group, uint32_t tier_number, const struct choice *choice,
+			uint32_t avoid)
 {
 	const struct tier *tier = &group->shared->tiers[tier_number];
+	const struct table *table = &group->tiers[tier_number].table;
 	uint64_t key = mix(choice->key_hash);
 	uint64_t hash = key;
 	uint32_t slot;
 
-	assert(tier->has_table);
+	assert(table->is_there);
 	for (uint32_t i = 0; i < PROBES_MAX; i++) {
-		slot = tier->first + (is_maglev ? maglev_find(&tier->maglev, hash) :
-						  ring_hash_find(&tier->ring, hash));
+		slot = tier->first + table_find(table, hash);
 		if (accepts(group, slot, hash, avoid))
 			return slot;
 		hash = mix_two(hash, i);
@@ -291,16 +341,4 @@ static uint32_t probe(struct group *group, uint32_t tier_number, const struct ch
 			return slot;
 	}
 	return any_room(group, tier_number, avoid);
-}
-
-uint32_t choose_source_hash(struct group *group, uint32_t tier, const struct choice *choice,
-			    uint32_t avoid)
-{
-	return probe(group, tier, choice, avoid, false);
-}
-
-uint32_t choose_maglev(struct group *group, uint32_t tier, const struct choice *choice,
-		       uint32_t avoid)
-{
-	return probe(group, tier, choice, avoid, true);
 }

@@ -22,12 +22,23 @@ struct tier_own {
 	uint32_t parked_count;
 	struct round_robin round_robin; /* servers as slots - tier's first */
 	struct alias alias;             /* the same */
+	struct table table;             /* shared by all, or with names in this memory */
+	void *table_memory;
+};
+
+/* What a worker knows of the address that has a place. */
+struct place_copy {
+	struct addr addr;
+	char label[ADDR_TEXT_MAX];
 };
 
 struct group {
 	struct upstream_shared *shared;
-	struct server *servers; /* in the order of the file */
-	uint32_t generation;    /* that was copied; 0: none */
+	struct server *servers;    /* in the order of the file */
+	struct place_copy *places; /* with names: one per server */
+	uint32_t present_count;    /* servers that are there */
+	uint32_t generation;       /* that was copied; 0: none */
+	uint32_t tables;           /* the same */
 	uint32_t turn;          /* least_sessions: the slot chosen last */
 	uint64_t random;
 	uint32_t *weights; /* by slot */
@@ -37,7 +48,7 @@ struct group {
 	struct budget budget;
 };
 
-/* Copy what has changed. Servers that went down since are put into `fallen`. */
+/* Copy what has changed. Servers that went down or left since are put into `fallen`. */
 void group_copy(struct group *group, struct list *fallen);
 
 /* A server of the tier with room, other than `avoid`, with one session more; SLOT_NONE: all are
@@ -47,7 +58,6 @@ typedef uint32_t choose(struct group *group, uint32_t tier, const struct choice 
 choose choose_round_robin;
 choose choose_least_sessions;
 choose choose_random_two;
-choose choose_source_hash;
-choose choose_maglev;
+choose choose_by_hash; /* source_hash and maglev */
 
 #endif

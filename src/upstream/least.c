@@ -124,14 +124,14 @@ enum least_place least_begin(struct least *least, uint32_t slot)
 
 	assert(slot < least->slots);
 	if (limit == UINT32_MAX) {
-		(void)atomic_fetch_add_explicit(&least->sessions[slot], 1, memory_order_acq_rel);
+		(void)atomic_fetch_add_explicit(&least->sessions[slot], 1, memory_order_seq_cst);
 	} else {
 		before = atomic_load_explicit(&least->sessions[slot], memory_order_relaxed);
 		do {
 			if (before >= limit)
 				return LEAST_FULL;
 		} while (!atomic_compare_exchange_weak_explicit(&least->sessions[slot], &before,
-								before + 1, memory_order_acq_rel,
+								before + 1, memory_order_seq_cst,
 								memory_order_relaxed));
 	}
 	if (least->is_kept)

@@ -45,6 +45,7 @@ void least_init(struct least *least);
 /* 0: not to be used. */
 void least_set_weight(struct least *least, uint32_t slot, uint32_t weight);
 
+/* Sequentially consistent: members.c relies on it. */
 enum least_place { LEAST_FULL, LEAST_TAKEN, LEAST_TAKEN_LAST };
 enum least_place least_begin(struct least *least, uint32_t slot);
 /* True when it was full before. */

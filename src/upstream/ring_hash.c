@@ -24,9 +24,8 @@ uint32_t ring_hash_points(uint64_t weights_sum)
 }
 
 /* Values of the upper bits: as many as points, rounded up to a power of two. */
-static uint32_t starts_bits(uint64_t weights_sum)
+static uint32_t starts_bits(uint64_t count)
 {
-	uint64_t count = ring_hash_points(weights_sum) * weights_sum;
 	uint32_t bits = 1;
 
 	while ((UINT64_C(1) << bits) < count)
@@ -34,10 +33,27 @@ static uint32_t starts_bits(uint64_t weights_sum)
 	return bits;
 }
 
+static size_t size_of(uint64_t points)
+{
+	return points * sizeof(uint64_t) +
+	       ((UINT64_C(1) << starts_bits(points)) + 1) * sizeof(uint32_t);
+}
+
 size_t ring_hash_size(uint64_t weights_sum)
 {
-	return ring_hash_points(weights_sum) * weights_sum * sizeof(uint64_t) +
-	       ((UINT64_C(1) << starts_bits(weights_sum)) + 1) * sizeof(uint32_t);
+	return size_of(ring_hash_points(weights_sum) * weights_sum);
+}
+
+size_t ring_hash_size_max(uint64_t weights_sum)
+{
+	uint64_t points = RING_POINTS * weights_sum;
+
+	return size_of(points < RING_POINTS_MAX ? points : RING_POINTS_MAX);
+}
+
+size_t ring_hash_bytes(const struct ring_hash *ring)
+{
+	return size_of(ring->count);
 }
 
 static uint64_t point_at(uint64_t id, uint32_t number, uint32_t server)
@@ -68,8 +84,8 @@ void ring_hash_init(struct ring_hash *ring, const uint32_t *weights, const uint6
 	for (uint32_t i = 0; i < servers; i++)
 		sum += weights[i];
 	per_weight = ring_hash_points(sum);
-	bits = starts_bits(sum);
 	ring->count = (uint32_t)(per_weight * sum);
+	bits = starts_bits(ring->count);
 	ring->shift = 64 - bits;
 	ring->points = memory;
 	ring->starts = (uint32_t *)(ring->points + ring->count);

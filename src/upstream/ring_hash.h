@@ -33,6 +33,10 @@ uint32_t ring_hash_points(uint64_t weights_sum);
 
 /* Bytes of memory, aligned as for malloc(), that ring_hash_init() wants. */
 size_t ring_hash_size(uint64_t weights_sum);
+/* The most that it wants for any sum of weights up to this one. */
+size_t ring_hash_size_max(uint64_t weights_sum);
+/* What a ring has of it, from ring->points on. */
+size_t ring_hash_bytes(const struct ring_hash *ring);
 
 /* `ids`: a hash of each server's name. At least one weight is above 0. O(points) */
 void ring_hash_init(struct ring_hash *ring, const uint32_t *weights, const uint64_t *ids,

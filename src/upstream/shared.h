@@ -20,8 +20,7 @@
 
 #include "eject.h"
 #include "least.h"
-#include "maglev.h"
-#include "ring_hash.h"
+#include "tables.h"
 #include "upstream/upstream.h"
 
 #define SLOT_ALIGN 64u
@@ -33,22 +32,23 @@ enum { TIER_USUAL, TIER_BACKUP, TIERS };
 struct tier {
 	uint32_t first; /* slots */
 	uint32_t count;
-	bool has_table; /* some weight is above 0, and a hash is wanted */
-	struct ring_hash ring;
-	struct maglev maglev;
+	struct table_maker maker; /* its table is changed under the lock */
 };
 
 struct server_shared {
 	const struct conf_server *conf; /* NULL: an unused slot */
 	uint32_t place;                 /* in the upstream's servers */
-	uint64_t id;                    /* hash of its name */
-	uint32_t whole;                 /* weight, scaled */
 	_Atomic uint32_t weight;        /* that counts now; 0: not to be used */
 	_Atomic uint32_t state;         /* enum server_state */
 	_Atomic uint32_t failures;      /* of sessions, in a row */
 	_Atomic uint32_t downs;         /* times it went down */
+	_Atomic uint32_t leaves;        /* times it began to leave */
+	_Atomic uint32_t epoch;         /* of a place: the address that has it; see members.c */
 
-	/* Under the lock. */
+	/* Under the lock. Of what is no place of a name, the first two are never changed. */
+	uint64_t id;     /* hash of its name, or of the address that has the place */
+	uint32_t whole;  /* weight, scaled */
+	struct addr addr;
 	struct health health;
 	struct eject eject;
 	bool is_ramping;
@@ -62,6 +62,7 @@ struct upstream_shared {
 	uint64_t seed;
 	uint32_t servers_count;
 	uint32_t slots_count;
+	bool is_named;   /* some servers are places of names */
 	bool is_counted; /* sessions are counted over all workers */
 	uint32_t *slots; /* by the server's place in the file */
 	uint32_t *limits;
@@ -78,6 +79,10 @@ struct upstream_shared {
 	uint32_t in_count;  /* servers that are UP or EJECTED */
 	uint32_t out_count; /* EJECTED */
 	bool is_changed;    /* weights were stored for which generation did not go up yet */
+	uint32_t tables;    /* how often tables were swapped */
+
+	/* Of upstream_members() alone, by slot. */
+	uint32_t *plan;
 };
 
 struct upstreams_shared {
@@ -100,9 +105,36 @@ static inline struct server_shared *shared_of(const struct server *server)
 	return &server->shared->servers[server->slot];
 }
 
+static inline enum server_state state_of(const struct server_shared *server)
+{
+	return (enum server_state)atomic_load_explicit(&server->state, memory_order_relaxed);
+}
+
+/* Is there a server at all? */
+static inline bool is_present(enum server_state state)
+{
+	return state != SERVER_LEAVING && state != SERVER_ABSENT;
+}
+
+/* Has the place the address that this worker knows? */
+static inline bool server_is_current(const struct server *server)
+{
+	return (uint16_t)atomic_load_explicit(&shared_of(server)->epoch, memory_order_seq_cst) ==
+	       server->epoch;
+}
+
+/* upstream.c: weight and id of one server of a tier, for its next table. */
+void tier_weigh(struct upstream_shared *upstream, struct tier *tier, uint32_t index);
+
 /* state.c: the first states, and what is due. */
 void state_init(struct upstream_shared *upstream);
 void upstream_tick(struct upstream_shared *upstream, uint64_t now_ms);
+
+/* The same, under the lock: steps of a change, which ends with state_settle(). */
+void state_move(struct upstream_shared *upstream, struct server_shared *server,
+		enum server_state after, enum health_reason reason, uint64_t now_ms);
+void state_weigh(struct upstream_shared *upstream, struct server_shared *server, uint64_t now_ms);
+void state_settle(struct upstream_shared *upstream, uint64_t now_ms);
 
 /* sessions.c: take a place, give it back. */
 bool session_begin(struct upstream_shared *upstream, uint32_t slot);

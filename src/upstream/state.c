@@ -54,12 +54,7 @@ uint64_t upstreams_events_lost(struct upstreams_shared *shared)
 
 /* ------------------------------------------------------------------ weights */
 
-static enum server_state state_of(const struct server_shared *server)
-{
-	return (enum server_state)atomic_load_explicit(&server->state, memory_order_relaxed);
-}
-
-static void weigh(struct upstream_shared *upstream, struct server_shared *server, uint64_t now_ms)
+void state_weigh(struct upstream_shared *upstream, struct server_shared *server, uint64_t now_ms)
 {
 	uint32_t before = atomic_load_explicit(&server->weight, memory_order_relaxed);
 	uint32_t after = state_of(server) == SERVER_UP ? server->whole : 0;
@@ -74,60 +69,43 @@ static void weigh(struct upstream_shared *upstream, struct server_shared *server
 	upstream->is_changed = true;
 }
 
-static uint64_t ramp_step_ms(const struct upstream_shared *upstream)
-{
-	uint64_t step = upstream->policy.slow_start_ms / RAMP_STEPS;
-
-	return step > RAMP_STEP_MS_MIN ? step : RAMP_STEP_MS_MIN;
-}
-
-/* The end of every change: weights that grow, the time of the next change, and the word to the
- * workers. */
-static void settle(struct upstream_shared *upstream, uint64_t now_ms)
-{
-	uint64_t due = UINT64_MAX;
-
-	for (uint32_t slot = 0; slot < upstream->slots_count; slot++) {
-		struct server_shared *server = &upstream->servers[slot];
-
-		if (server->is_ramping) {
-			weigh(upstream, server, now_ms);
-			server->is_ramping =
-				atomic_load_explicit(&server->weight, memory_order_relaxed) <
-				server->whole;
-		}
-		if (server->is_ramping && now_ms + ramp_step_ms(upstream) < due)
-			due = now_ms + ramp_step_ms(upstream);
-		if (server->eject.is_out && server->eject.until_ms < due)
-			due = server->eject.until_ms;
-	}
-	atomic_store_explicit(&upstream->due_ms, due, memory_order_relaxed);
-	assert(2 * upstream->out_count <= upstream->in_count);
-	if (!upstream->is_changed)
-		return;
-	upstream->is_changed = false;
-	atomic_fetch_add_explicit(&upstream->generation, 1, memory_order_release);
-	atomic_fetch_add_explicit(&upstream->all->changes, 1, memory_order_release);
-}
-
 /* ------------------------------------------------------------------ states */
 
+/* Does it count when half of the servers may be out? */
+static bool is_in(enum server_state state)
+{
+	return state == SERVER_UP || state == SERVER_EJECTED;
+}
+
+/* An address takes a place, has it, or leaves it: only members.c moves between these. */
+static bool is_possible(const struct server_shared *server, enum server_state before,
+			enum server_state after)
+{
+	if (is_present(before) && is_present(after))
+		return before != after && before != SERVER_DRAINED && after != SERVER_DRAINED;
+	if (server->conf->addr.kind != ADDR_NAME)
+		return false;
+	if (after == SERVER_ABSENT)
+		return before == SERVER_LEAVING;
+	return after == SERVER_LEAVING ? is_present(before) : true;
+}
+
 /* The only place that changes a state. */
-static void state_move(struct upstream_shared *upstream, struct server_shared *server,
-		       enum server_state after, enum health_reason reason, uint64_t now_ms)
+void state_move(struct upstream_shared *upstream, struct server_shared *server,
+		enum server_state after, enum health_reason reason, uint64_t now_ms)
 {
 	enum server_state before = state_of(server);
 	struct health_event event = {
 		.upstream = upstream->conf,
 		.server = server->conf,
+		.addr = server->addr,
 		.before = before,
 		.after = after,
 		.reason = reason,
 		.at_ms = now_ms,
 	};
 
-	assert(before != after);
-	assert(before != SERVER_DRAINED && after != SERVER_DRAINED);
+	assert(is_possible(server, before, after));
 	if (before == SERVER_EJECTED) {
 		eject_end(&server->eject, now_ms);
 		upstream->out_count--;
@@ -136,18 +114,20 @@ static void state_move(struct upstream_shared *upstream, struct server_shared *s
 		event.for_ms = eject_begin(&server->eject, upstream->policy.eject_time_ms, now_ms);
 		upstream->out_count++;
 	}
-	if (before == SERVER_DOWN)
-		upstream->in_count++;
-	if (after == SERVER_DOWN) {
-		upstream->in_count--;
+	upstream->in_count += is_in(after);
+	upstream->in_count -= is_in(before);
+	if (after == SERVER_DOWN && is_present(before))
 		atomic_fetch_add_explicit(&server->downs, 1, memory_order_relaxed);
-	}
+	if (after == SERVER_LEAVING)
+		atomic_fetch_add_explicit(&server->leaves, 1, memory_order_relaxed);
 	atomic_store_explicit(&server->failures, 0, memory_order_relaxed);
 	atomic_store_explicit(&server->state, after, memory_order_relaxed);
 	server->is_ramping = after == SERVER_UP && upstream->policy.slow_start_ms > 0;
 	server->ramp_ms = now_ms;
-	weigh(upstream, server, now_ms);
-	event_push(upstream->all, &event);
+	state_weigh(upstream, server, now_ms);
+	upstream->is_changed = true;
+	if (after != SERVER_ABSENT)
+		event_push(upstream->all, &event);
 }
 
 /* While more than half are out: back with the one that would be back first. */
@@ -168,16 +148,55 @@ static void let_half_in(struct upstream_shared *upstream, uint64_t now_ms)
 	}
 }
 
+static uint64_t ramp_step_ms(const struct upstream_shared *upstream)
+{
+	uint64_t step = upstream->policy.slow_start_ms / RAMP_STEPS;
+
+	return step > RAMP_STEP_MS_MIN ? step : RAMP_STEP_MS_MIN;
+}
+
+/* The end of every change: weights that grow, the time of the next change, and the word to the
+ * workers. */
+void state_settle(struct upstream_shared *upstream, uint64_t now_ms)
+{
+	uint64_t due = UINT64_MAX;
+
+	let_half_in(upstream, now_ms);
+	for (uint32_t slot = 0; slot < upstream->slots_count; slot++) {
+		struct server_shared *server = &upstream->servers[slot];
+
+		if (server->is_ramping) {
+			state_weigh(upstream, server, now_ms);
+			server->is_ramping =
+				atomic_load_explicit(&server->weight, memory_order_relaxed) <
+				server->whole;
+		}
+		if (server->is_ramping && now_ms + ramp_step_ms(upstream) < due)
+			due = now_ms + ramp_step_ms(upstream);
+		if (server->eject.is_out && server->eject.until_ms < due)
+			due = server->eject.until_ms;
+	}
+	atomic_store_explicit(&upstream->due_ms, due, memory_order_relaxed);
+	assert(2 * upstream->out_count <= upstream->in_count);
+	if (!upstream->is_changed)
+		return;
+	upstream->is_changed = false;
+	atomic_fetch_add_explicit(&upstream->generation, 1, memory_order_release);
+	atomic_fetch_add_explicit(&upstream->all->changes, 1, memory_order_release);
+}
+
 void state_init(struct upstream_shared *upstream)
 {
 	for (uint32_t slot = 0; slot < upstream->slots_count; slot++) {
 		struct server_shared *server = &upstream->servers[slot];
-		bool drained = server->whole == 0;
+		enum server_state state = server->whole == 0 ? SERVER_DRAINED : SERVER_UP;
 
+		if (server->conf != NULL && server->conf->addr.kind == ADDR_NAME)
+			state = SERVER_ABSENT;
 		health_init(&server->health);
-		atomic_init(&server->state, drained ? SERVER_DRAINED : SERVER_UP);
-		upstream->in_count += !drained;
-		weigh(upstream, server, 0);
+		atomic_init(&server->state, state);
+		upstream->in_count += is_in(state);
+		state_weigh(upstream, server, 0);
 	}
 	upstream->is_changed = false;
 	atomic_init(&upstream->generation, 1);
@@ -199,12 +218,13 @@ uint64_t server_checked(struct server *server, enum health_reason reason, uint64
 	uint64_t next;
 
 	pthread_mutex_lock(&upstream->lock);
-	if (health_result(&row->health, &upstream->policy.health, reason, now_ms) &&
-	    state_of(row) != SERVER_DRAINED) {
+	/* What was checked may be another address than the one that has the place now. */
+	if (server_is_current(server) &&
+	    health_result(&row->health, &upstream->policy.health, reason, now_ms) &&
+	    is_present(state_of(row)) && state_of(row) != SERVER_DRAINED) {
 		state_move(upstream, row, row->health.is_up ? SERVER_UP : SERVER_DOWN, reason,
 			   now_ms);
-		let_half_in(upstream, now_ms);
-		settle(upstream, now_ms);
+		state_settle(upstream, now_ms);
 	}
 	next = health_next_ms(&row->health, &upstream->policy.health, row->id ^ upstream->seed,
 			      now_ms);
@@ -218,7 +238,8 @@ void server_failed(struct server *server, enum health_reason reason, uint64_t no
 	struct server_shared *row = shared_of(server);
 	uint32_t failures;
 
-	if (upstream->policy.eject_after == 0 || state_of(row) != SERVER_UP)
+	if (upstream->policy.eject_after == 0 || state_of(row) != SERVER_UP ||
+	    !server_is_current(server))
 		return;
 	failures = atomic_fetch_add_explicit(&row->failures, 1, memory_order_relaxed) + 1;
 	if (failures < upstream->policy.eject_after)
@@ -231,7 +252,7 @@ void server_failed(struct server *server, enum health_reason reason, uint64_t no
 		    upstream->policy.eject_after &&
 	    eject_allowed(upstream->in_count, upstream->out_count)) {
 		state_move(upstream, row, SERVER_EJECTED, reason, now_ms);
-		settle(upstream, now_ms);
+		state_settle(upstream, now_ms);
 	}
 	pthread_mutex_unlock(&upstream->lock);
 }
@@ -255,7 +276,7 @@ void upstream_tick(struct upstream_shared *upstream, uint64_t now_ms)
 		if (row->eject.is_out && row->eject.until_ms <= now_ms)
 			state_move(upstream, row, SERVER_UP, HEALTH_TIME_SERVED, now_ms);
 	}
-	settle(upstream, now_ms);
+	state_settle(upstream, now_ms);
 	pthread_mutex_unlock(&upstream->lock);
 }
 
@@ -277,5 +298,10 @@ uint32_t server_weight(const struct server *server)
 
 uint32_t server_weight_whole(const struct server *server)
 {
-	return shared_of(server)->whole;
+	return server->whole;
+}
+
+bool server_is_staying(const struct server *server)
+{
+	return is_present(server_state(server));
 }

@@ -10,8 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena.h"
 #include "group.h"
 #include "mix.h"
+
+/* How often a place may have been given away under a choice that was just made. */
+#define PLACE_TRIES 4
 
 /* How far each target of a route is ahead: smooth weighted round robin by its rule. */
 struct split {
@@ -29,51 +33,6 @@ struct upstreams {
 	struct list fallen;
 	uint32_t changes; /* of the shared part, looked at for fallen servers */
 };
-
-/* ------------------------------------------------------------------ memory */
-
-#define LINE 64u /* bytes of a cache line */
-
-struct block {
-	struct block *next;
-};
-
-struct arena {
-	struct block *blocks;
-	bool failed; /* some block could not be had */
-};
-
-static struct arena *arena_open(void)
-{
-	return calloc(1, sizeof(struct arena));
-}
-
-/* Zeroed, with cache lines of its own. NULL: arena->failed. */
-static void *arena_take(struct arena *arena, size_t count, size_t size)
-{
-	size_t bytes = (LINE + count * size + LINE - 1) / LINE * LINE;
-	struct block *block = arena->failed ? NULL : aligned_alloc(LINE, bytes);
-
-	if (block == NULL) {
-		arena->failed = true;
-		return NULL;
-	}
-	memset(block, 0, bytes);
-	block->next = arena->blocks;
-	arena->blocks = block;
-	return (char *)block + LINE;
-}
-
-static void arena_close(struct arena *arena)
-{
-	while (arena->blocks != NULL) {
-		struct block *block = arena->blocks;
-
-		arena->blocks = block->next;
-		free(block);
-	}
-	free(arena);
-}
 
 /* ------------------------------------------------------------------ the shared part */
 
@@ -106,6 +65,7 @@ static void place_servers(struct upstream_shared *upstream, const struct server_
 		server->conf = &upstream->conf->servers[i];
 		server->place = i;
 		server->id = mix_text(server->conf->name);
+		upstream->is_named = upstream->is_named || server->conf->addr.kind == ADDR_NAME;
 		server->whole = policies[i].weight * WEIGHT_SCALE;
 		if (policies[i].max_sessions > 0) {
 			upstream->limits[slot] = policies[i].max_sessions;
@@ -114,49 +74,53 @@ static void place_servers(struct upstream_shared *upstream, const struct server_
 	}
 }
 
-/* The table of a tier, of whole weights that are not scaled. */
-static void make_table(struct upstream_shared *upstream, struct tier *tier, struct arena *arena,
-		       uint32_t *weights, uint64_t *ids)
+void tier_weigh(struct upstream_shared *upstream, struct tier *tier, uint32_t index)
 {
-	struct maglev_turn *turns;
+	const struct server_shared *row = &upstream->servers[tier->first + index];
+
+	tier->maker.weights[index] = is_present(state_of(row)) ? row->whole / WEIGHT_SCALE : 0;
+	tier->maker.ids[index] = row->id;
+}
+
+/* The most that the weights of a tier can come to. */
+static uint64_t weights_max(const struct upstream_shared *upstream, const struct tier *tier)
+{
 	uint64_t sum = 0;
-	void *memory;
 
 	for (uint32_t i = 0; i < tier->count; i++) {
-		weights[i] = upstream->servers[tier->first + i].whole / WEIGHT_SCALE;
-		ids[i] = upstream->servers[tier->first + i].id;
-		sum += weights[i];
+		const struct server_shared *row = &upstream->servers[tier->first + i];
+		const struct addr *addr = &row->conf->addr;
+		bool is_srv = addr->kind == ADDR_NAME && addr->u.name.port == 0;
+
+		sum += is_srv ? MEMBER_WEIGHT_MAX : row->whole / WEIGHT_SCALE;
 	}
-	if (sum == 0)
-		return;
-	if (upstream->policy.balance == BALANCE_SOURCE_HASH) {
-		memory = arena_take(arena, 1, ring_hash_size(sum));
-		if (memory != NULL)
-			ring_hash_init(&tier->ring, weights, ids, tier->count, memory);
-	} else {
-		memory = arena_take(arena, maglev_rows(weights, tier->count), sizeof(uint16_t));
-		turns = calloc(tier->count, sizeof(*turns));
-		arena->failed = arena->failed || turns == NULL;
-		if (!arena->failed)
-			maglev_init(&tier->maglev, weights, ids, tier->count, memory, turns);
-		free(turns);
-	}
-	tier->has_table = true;
+	return sum;
 }
 
 static void make_tables(struct upstream_shared *upstream, struct arena *arena)
 {
 	enum conf_balance balance = upstream->policy.balance;
-	uint32_t *weights = calloc(upstream->servers_count + 1ul, sizeof(*weights));
-	uint64_t *ids = calloc(upstream->servers_count + 1ul, sizeof(*ids));
+	struct table built;
 
-	arena->failed = arena->failed || weights == NULL || ids == NULL;
-	for (uint32_t tier = 0; tier < TIERS && !arena->failed; tier++) {
-		if (balance == BALANCE_SOURCE_HASH || balance == BALANCE_MAGLEV)
-			make_table(upstream, &upstream->tiers[tier], arena, weights, ids);
+	upstream->tables = table_is_wanted(balance) && upstream->is_named;
+	for (uint32_t i = 0; table_is_wanted(balance) && i < TIERS; i++) {
+		struct tier *tier = &upstream->tiers[i];
+		struct table_maker *maker = &tier->maker;
+
+		table_reserve_scratch(maker, balance, tier->count, arena);
+		if (arena->failed)
+			return;
+		for (uint32_t j = 0; j < tier->count; j++)
+			tier_weigh(upstream, tier, j);
+		if (upstream->is_named)
+			table_reserve_two(maker, weights_max(upstream, tier), arena);
+		else
+			table_reserve(maker, arena);
+		if (arena->failed)
+			return;
+		table_build(maker, &built);
+		table_swap(maker, &built);
 	}
-	free(weights);
-	free(ids);
 }
 
 static void least_open(struct upstream_shared *upstream, struct arena *arena)
@@ -201,15 +165,16 @@ static void shared_upstream_open(struct upstream_shared *upstream, struct arena 
 	upstream->slots = arena_take(arena, count, sizeof(*upstream->slots));
 	upstream->servers = arena_take(arena, upstream->slots_count, sizeof(*upstream->servers));
 	upstream->full = arena_take(arena, upstream->slots_count / 64, sizeof(*upstream->full));
+	upstream->plan = arena_take(arena, upstream->slots_count, sizeof(*upstream->plan));
 	least_open(upstream, arena);
 	arena->failed = arena->failed || policies == NULL;
 	if (!arena->failed) {
 		place_servers(upstream, policies);
-		upstream->is_counted = upstream->is_counted ||
+		upstream->is_counted = upstream->is_counted || upstream->is_named ||
 				       policy->balance == BALANCE_LEAST_SESSIONS ||
 				       policy->balance == BALANCE_RANDOM_TWO;
-		make_tables(upstream, arena);
 		state_init(upstream);
+		make_tables(upstream, arena);
 	}
 	free(policies);
 }
@@ -282,6 +247,37 @@ static void tier_open(struct group *group, uint32_t number, struct arena *arena)
 		own->alias.shares = arena_take(arena, count, sizeof(*own->alias.shares));
 		own->alias.stacks = arena_take(arena, count, sizeof(*own->alias.stacks));
 	}
+	if (!group->shared->is_named)
+		own->table = group->shared->tiers[number].maker.table;
+	else if (table_is_wanted(balance)) /* group_copy() fills it */
+		own->table_memory =
+			arena_take(arena, 1, group->shared->tiers[number].maker.bytes);
+}
+
+static void server_open(struct group *group, uint32_t index, struct upstreams *upstreams)
+{
+	struct upstream_shared *shared = group->shared;
+	struct server *server = &group->servers[index];
+	const struct server_shared *row = &shared->servers[shared->slots[index]];
+
+	server->conf = &shared->conf->servers[index];
+	server->upstream_index = shared->conf->index;
+	server->index = (uint32_t)(server - upstreams->servers);
+	server->shared = shared;
+	server->slot = shared->slots[index];
+	server->downs = atomic_load_explicit(&row->downs, memory_order_relaxed);
+	server->leaves = atomic_load_explicit(&row->leaves, memory_order_relaxed);
+	list_init(&server->idle);
+	list_init(&server->fallen);
+	server->addr = &server->conf->addr;
+	server->label = server->conf->name;
+	if (server->conf->addr.kind == ADDR_NAME) { /* group_copy() fills these in */
+		server->addr = &group->places[index].addr;
+		server->label = group->places[index].label;
+		return;
+	}
+	server->id = row->id;
+	server->whole = row->whole;
 }
 
 static void group_open(struct upstreams *upstreams, struct group *group,
@@ -297,17 +293,11 @@ static void group_open(struct upstreams *upstreams, struct group *group,
 	budget_init(&group->budget, shared->policy.retry_budget);
 	for (uint32_t tier = 0; tier < TIERS; tier++)
 		tier_open(group, tier, arena);
-	for (uint32_t i = 0; i < shared->servers_count; i++) {
-		servers[i].conf = &shared->conf->servers[i];
-		servers[i].upstream_index = shared->conf->index;
-		servers[i].index = (uint32_t)(&servers[i] - upstreams->servers);
-		servers[i].shared = shared;
-		servers[i].slot = shared->slots[i];
-		servers[i].downs =
-			atomic_load_explicit(&shared_of(&servers[i])->downs, memory_order_relaxed);
-		list_init(&servers[i].idle);
-		list_init(&servers[i].fallen);
-	}
+	if (shared->is_named)
+		group->places =
+			arena_take(arena, shared->servers_count, sizeof(*group->places));
+	for (uint32_t i = 0; i < shared->servers_count && !arena->failed; i++)
+		server_open(group, i, upstreams);
 }
 
 /* Begin `worker` choices into each sequence. */
@@ -420,39 +410,57 @@ static uint32_t avoid_slot(const struct group *group, uint32_t tier, const struc
 	return avoid->slot;
 }
 
-enum choice_result upstream_choose(struct upstreams *upstreams,
-				   const struct conf_upstream *upstream,
-				   const struct choice *choice, struct server **server)
+static enum choice_result choose_slot(struct group *group, const struct choice *choice,
+				      uint32_t *slot)
 {
 	static choose *const choosers[] = {
 		[BALANCE_ROUND_ROBIN] = choose_round_robin,
 		[BALANCE_LEAST_SESSIONS] = choose_least_sessions,
 		[BALANCE_RANDOM_TWO] = choose_random_two,
-		[BALANCE_SOURCE_HASH] = choose_source_hash,
-		[BALANCE_MAGLEV] = choose_maglev,
+		[BALANCE_SOURCE_HASH] = choose_by_hash,
+		[BALANCE_MAGLEV] = choose_by_hash,
 	};
+	const uint32_t tier =
+		group->tiers[TIER_USUAL].usable_count > 0 ? TIER_USUAL : TIER_BACKUP;
+	const uint32_t avoid = avoid_slot(group, tier, choice->avoid);
+
+	*slot = SLOT_NONE;
+	if (group->tiers[tier].usable_count == 0)
+		return CHOICE_NONE_USABLE;
+	if (avoid == SLOT_NONE || group->tiers[tier].usable_count > 1)
+		*slot = choosers[group->shared->policy.balance](group, tier, choice, avoid);
+	if (*slot == SLOT_NONE && avoid != SLOT_NONE && session_begin(group->shared, avoid))
+		*slot = avoid;
+	return *slot == SLOT_NONE ? CHOICE_ALL_FULL : CHOICE_MADE;
+}
+
+enum choice_result upstream_choose(struct upstreams *upstreams,
+				   const struct conf_upstream *upstream,
+				   const struct choice *choice, struct server **server)
+{
 	struct group *group = group_of(upstreams, upstream);
 	struct upstream_shared *shared = group->shared;
-	uint32_t tier, avoid;
-	uint32_t slot = SLOT_NONE;
+	enum choice_result result;
+	uint32_t slot;
 
 	*server = NULL;
 	if (choice->now_ms >= atomic_load_explicit(&shared->due_ms, memory_order_relaxed))
 		upstream_tick(shared, choice->now_ms);
 	group_refresh(upstreams, group);
-	tier = group->tiers[TIER_USUAL].usable_count > 0 ? TIER_USUAL : TIER_BACKUP;
-	if (group->tiers[tier].usable_count == 0)
-		return CHOICE_NONE_USABLE;
-	avoid = avoid_slot(group, tier, choice->avoid);
-	if (avoid == SLOT_NONE || group->tiers[tier].usable_count > 1)
-		slot = choosers[shared->policy.balance](group, tier, choice, avoid);
-	if (slot == SLOT_NONE && avoid != SLOT_NONE && session_begin(shared, avoid))
-		slot = avoid;
-	if (slot == SLOT_NONE)
-		return CHOICE_ALL_FULL;
-	assert(shared->servers[slot].conf != NULL);
-	*server = &group->servers[shared->servers[slot].place];
-	return CHOICE_MADE;
+	for (uint32_t i = 0; i < PLACE_TRIES; i++) {
+		result = choose_slot(group, choice, &slot);
+		if (result != CHOICE_MADE)
+			return result;
+		assert(shared->servers[slot].conf != NULL);
+		*server = &group->servers[shared->servers[slot].place];
+		if (!shared->is_named || server_is_current(*server))
+			return CHOICE_MADE;
+		/* Another address took the place just now: back, and look at what is there. */
+		session_end(shared, slot);
+		*server = NULL;
+		group_copy(group, &upstreams->fallen);
+	}
+	return CHOICE_NONE_USABLE;
 }
 
 struct server *upstream_pick(struct upstreams *upstreams, const struct conf_upstream *upstream,
@@ -466,9 +474,16 @@ struct server *upstream_pick(struct upstreams *upstreams, const struct conf_upst
 	return server;
 }
 
-struct server *upstreams_take_fallen(struct upstreams *upstreams)
+uint32_t upstream_servers_present(struct upstreams *upstreams,
+				  const struct conf_upstream *upstream)
+{
+	return group_of(upstreams, upstream)->present_count;
+}
+
+struct server *upstreams_take_fallen(struct upstreams *upstreams, bool *went_down)
 {
 	uint32_t changes = atomic_load_explicit(&upstreams->shared->changes, memory_order_acquire);
+	struct server *server;
 	struct list *node;
 
 	if (changes != upstreams->changes) {
@@ -477,7 +492,12 @@ struct server *upstreams_take_fallen(struct upstreams *upstreams)
 			group_refresh(upstreams, &upstreams->groups[i]);
 	}
 	node = list_take_first(&upstreams->fallen);
-	return node != NULL ? container_of(node, struct server, fallen) : NULL;
+	if (node == NULL)
+		return NULL;
+	server = container_of(node, struct server, fallen);
+	*went_down = server->went_down;
+	server->went_down = false;
+	return server;
 }
 
 void upstream_request(struct upstreams *upstreams, const struct conf_upstream *upstream,

@@ -63,10 +63,42 @@ static void check_listener(const struct conf *conf, const struct conf_listener *
 	assert(listener->client_timeout_ns > 0);
 }
 
+/* Every place belongs to one name, in the order of both; whatever is no place has an address. */
+static void check_names(const struct conf_upstream *upstream)
+{
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < upstream->names_count; i++) {
+		const struct conf_name *name = &upstream->names[i];
+		size_t len = strlen(name->host);
+
+		assert(len > 0 && name->host[len - 1] != '.');
+		assert(strcspn(name->host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == len);
+		assert(name->is_srv == (name->port == 0) && name->is_srv == (name->host[0] == '_'));
+		assert(name->line > upstream->line);
+		assert(name->places > 0);
+		assert(name->spares == 0 || (name->is_srv && name->spares == name->places));
+		for (; at < name->first; at++)
+			assert(upstream->servers[at].addr.kind != ADDR_NAME);
+		assert(at == name->first);
+		for (; at < name->first + name->places + name->spares; at++) {
+			assert(at < upstream->servers_count);
+			assert(upstream->servers[at].addr.kind == ADDR_NAME);
+			assert(upstream->servers[at].addr.u.name.port == name->port);
+			assert(upstream->servers[at].line == name->line);
+			assert(upstream->servers[at].is_backup || at < name->first + name->places);
+		}
+	}
+	for (; at < upstream->servers_count; at++)
+		assert(upstream->servers[at].addr.kind != ADDR_NAME);
+	assert(upstream->resolve == FAMILY_ANY || upstream->names_count > 0);
+}
+
 static void check_upstream(const struct conf_upstream *upstream)
 {
 	assert(upstream->name[0] != '\0');
-	assert(upstream->servers_count > 0);
+	assert(upstream->servers_count > 0 && upstream->servers_count <= CONF_SERVERS_MAX);
+	check_names(upstream);
 	for (uint32_t i = 0; i < upstream->servers_count; i++) {
 		const struct conf_server *server = &upstream->servers[i];
 
@@ -136,6 +168,11 @@ static void check_conf(const struct conf *conf)
 	assert(proxy->session_window >= proxy->buffer_size);
 	assert(proxy->buffer_memory >= proxy->buffer_size);
 	assert(proxy->log);
+	assert(proxy->resolve_min_ns > 0 && proxy->resolve_min_ns <= proxy->resolve_max_ns);
+	assert(proxy->resolvers_count <= CONF_RESOLVERS_MAX);
+	for (uint32_t i = 0; i < proxy->resolvers_count; i++)
+		assert(proxy->resolvers[i].kind == ADDR_INET ||
+		       proxy->resolvers[i].kind == ADDR_INET6);
 	assert((proxy->cpu_affinity == AFFINITY_LIST) == (proxy->cpus_count > 0));
 	for (uint32_t i = 0; i < proxy->cpus_count; i++)
 		assert(proxy->cpus[i] < CONF_CPUS_MAX);

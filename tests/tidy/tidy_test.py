@@ -117,6 +117,9 @@ class Tree(unittest.TestCase):
     def test_liburing_outside_ring(self):
         self.one("only src/ring/", {"src/flow/x.c": "#include <liburing.h>\n"})
 
+    def test_ares_outside_names(self):
+        self.one("only src/names/", {"src/net/x.c": "#include <ares.h>\n"})
+
     def test_second_file_with_llhttp(self):
         self.one("included by src/http/x.c already",
                  {"src/http/x.c": "#include <llhttp.h>\n", "src/http/y.c": "#include <llhttp.h>\n",

@@ -44,11 +44,15 @@ static const char *whole_with(char text[TEXT_MAX], const struct row *row, const 
 	char line[TEXT_MAX / 4];
 
 	if (row->is_option) {
-		snprintf(line, sizeof(line), "server = 127.0.0.1:82 %s=%s", row->key, value);
+		snprintf(line, sizeof(line), "server = %s %s=%s",
+			 strcmp(row->key, "addresses") ? "127.0.0.1:82" : "app.example:82",
+			 row->key, value);
 		return whole(text, "", "", line);
 	}
 	snprintf(line, sizeof(line), "%s = %s%s", row->key, value,
-		 !strcmp(row->section, "route") ? "\nupstream = app" : "");
+		 !strcmp(row->section, "route") ? "\nupstream = app" :
+		 !strcmp(row->key, "resolve")   ? "\nserver = app.example:82" :
+						  "");
 	if (row->is_http || !strcmp(row->section, "route"))
 		return whole_http(text, row->is_http ? line : "",
 				  row->is_http ? "respond = 200" : line);
@@ -401,6 +405,9 @@ TEST(the_shipped_file_is_right_in_its_comments)
 	CHECK_UINT(conf->listeners[1].proxy_from_count, 2);
 	CHECK(conf->listeners[0].access != NULL);
 	CHECK_UINT(conf->upstreams[0].sources_count, 1);
+	CHECK_UINT(conf->upstreams[0].names_count, 2);
+	CHECK_UINT(conf->upstreams[0].servers_count, 3 + 16 + 2 * 32);
+	CHECK_UINT(conf->proxy.resolvers_count, 2);
 	CHECK_UINT(conf->upstreams_count, 3);
 	CHECK_UINT(conf->routes_count, 4);
 	for (uint32_t i = 0; i < conf->routes_count; i++)

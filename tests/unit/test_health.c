@@ -413,14 +413,15 @@ TEST(each_worker_hears_of_a_server_that_fell_once)
 {
 	struct balance_case *c = case_of(BALANCE_LEAST_SESSIONS, 3);
 	struct server *fallen;
+	bool went_down = false;
 
 	case_open(c, 2);
-	CHECK(upstreams_take_fallen(c->workers[0]) == NULL);
+	CHECK(upstreams_take_fallen(c->workers[0], &went_down) == NULL);
 	bring_down(c, 1);
 	for (uint32_t i = 0; i < 2; i++) {
-		fallen = upstreams_take_fallen(c->workers[i]);
-		CHECK(fallen == upstream_server(c->workers[i], &c->upstream, 1));
-		CHECK(upstreams_take_fallen(c->workers[i]) == NULL);
+		fallen = upstreams_take_fallen(c->workers[i], &went_down);
+		CHECK(fallen == upstream_server(c->workers[i], &c->upstream, 1) && went_down);
+		CHECK(upstreams_take_fallen(c->workers[i], &went_down) == NULL);
 	}
 	/* Down and up and down between two looks is one fall; an ejection is none. */
 	bring_up(c, 1);
@@ -429,9 +430,9 @@ TEST(each_worker_hears_of_a_server_that_fell_once)
 	fail_times(c, 2, 5);
 	CHECK_INT(server_state(server_at(c, 2)), SERVER_EJECTED);
 	choose_at(c, 0, 0);
-	fallen = upstreams_take_fallen(c->workers[0]);
+	fallen = upstreams_take_fallen(c->workers[0], &went_down);
 	CHECK(fallen == server_at(c, 1));
-	CHECK(upstreams_take_fallen(c->workers[0]) == NULL);
+	CHECK(upstreams_take_fallen(c->workers[0], &went_down) == NULL);
 	case_close(c);
 }
 

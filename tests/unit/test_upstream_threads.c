@@ -54,6 +54,7 @@ static void *work(void *argument)
 	struct server *server;
 	uint64_t random = (uintptr_t)argument;
 	uint32_t made = 0;
+	bool went_down;
 
 	for (uint32_t step = 0; step < STEPS; step++) {
 		uint64_t bits = unit_random(&random);
@@ -78,7 +79,7 @@ static void *work(void *argument)
 			mine[(bits + 1) % HELD] = server;
 			begin(server);
 		}
-		while ((server = upstreams_take_fallen(upstreams)) != NULL)
+		while ((server = upstreams_take_fallen(upstreams, &went_down)) != NULL)
 			expect(server->upstream_index == 0);
 	}
 	for (uint32_t i = 0; i < HELD; i++) {
