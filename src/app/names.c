@@ -69,9 +69,10 @@ static void say_outcome(const struct names *names, const struct watch *watch,
 
 	switch (answer->outcome) {
 	case RESOLVER_FRESH:
-		if (!is_same)
-			log_info(names->log, "name %s: %s %u addresses", host,
-				 watch->was_told ? "answers again," : "has", answer->count);
+		if (!watch->was_told)
+			log_info(names->log, "name %s: has %u addresses", host, answer->count);
+		else if (!is_same)
+			log_info(names->log, "name %s: answers again", host);
 		break;
 	case RESOLVER_GONE:
 		if (answer->count > 0 && !is_same)
