@@ -235,6 +235,11 @@ TEST(a_message_that_is_changed_is_not_believed)
 	}
 	begin();
 	dns_put_records(&w, 60, "1:1:1:a.test");
+	bytes[record_at + 3] = ns_t_a; /* of which nobody reads the data, but it must be there */
+	bytes[record_at + 10] = 1;
+	check_without(REPLY_FAILED, MALFORMED);
+	begin();
+	dns_put_records(&w, 60, "1:1:1:a.test");
 	data_at = w.len - 4; /* the target: it points at itself */
 	bytes[data_at] = 0xc0 | (uint8_t)(data_at >> 8);
 	bytes[data_at + 1] = (uint8_t)data_at;

@@ -113,21 +113,27 @@ TEST(srv_that_is_gone_is_held)
 
 TEST(the_least_time_of_records_and_targets_counts)
 {
-	struct reply reply;
+	static const struct {
+		uint32_t records_s;
+		uint32_t target_s;
+		uint64_t next_ms;
+	} rows[] = { { 15, 20, 15000 }, { 15, 7, 7000 } };
 
-	begin_srv();
-	ttl_s = 15;
-	SRV("1:1:1:a.test", "a.test 10.0.0.1");
-	CHECK_UINT(answer.next_ms, 15000);
-	reply = service_from("1:1:1:a.test");
-	question_begin(&question);
-	question_service(&question, &reply, now_ms);
-	ttl_s = 7;
-	hear(0, FAMILY_INET, "10.0.0.1");
-	hear(0, FAMILY_INET6, "-");
-	question_end(&question, now_ms, &answer);
-	CHECK_UINT(answer.next_ms, 7000);
-	question_deinit(&question);
+	for (uint32_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct reply reply;
+
+		begin_srv();
+		ttl_s = rows[i].records_s;
+		reply = service_from("1:1:1:a.test");
+		question_begin(&question);
+		question_service(&question, &reply, now_ms);
+		ttl_s = rows[i].target_s;
+		hear(0, FAMILY_INET, "10.0.0.1");
+		hear(0, FAMILY_INET6, "-");
+		question_end(&question, now_ms, &answer);
+		CHECK_UINT(answer.next_ms, rows[i].next_ms);
+		question_deinit(&question);
+	}
 }
 
 /* --------------------------------------------------------------------------------------- bounds */
