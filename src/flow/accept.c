@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
@@ -234,21 +235,25 @@ static void serve(struct acceptor *acceptor, int fd)
 	look_later(flow, ACCEPT_LOOK_MS);
 }
 
-/* Oldest first, as long as there is room. */
+/* Oldest first, as long as there is room. A session that is refused at once comes back here, so a
+ * connection is taken out before it is begun. */
 static void serve_parked(struct flow *flow)
 {
-	uint32_t kept = 0, i;
+	uint32_t i = 0;
 
-	for (i = 0; i < flow->parked_count; i++) {
+	while (i < flow->parked_count) {
 		struct parked parked = flow->parked[i];
 
-		if (count_in(flow, parked.acceptor))
-			hand_out(parked.acceptor, parked.fd);
-		else
-			flow->parked[kept++] = parked;
+		if (!count_in(flow, parked.acceptor)) {
+			i++;
+			continue;
+		}
+		flow->parked_count--;
+		memmove(&flow->parked[i], &flow->parked[i + 1],
+			(flow->parked_count - i) * sizeof(flow->parked[0]));
+		hand_out(parked.acceptor, parked.fd);
 	}
-	flow->parked_count = kept;
-	if (kept > 0)
+	if (flow->parked_count > 0)
 		look_later(flow, ACCEPT_LOOK_MS);
 }
 

@@ -16,6 +16,10 @@
 #define CHECK_HEAD_MAX 1024u
 #define TELL_MS 200
 #define SOON_MS 250 /* the first check of a new address, at the latest */
+/* Something is short here, which says nothing of the server: memory is looked for again within the
+ * check, and the whole of it is tried again later. */
+#define CHECK_AGAIN_MS 20
+#define CHECK_LATER_MS 1000
 
 enum check_state { CHECK_WAITING, CHECK_CONNECTING, CHECK_ASKED, CHECK_ENDING };
 
@@ -33,6 +37,9 @@ struct check {
 	uint8_t result; /* enum health_reason */
 	bool over;      /* ENDING for good: the worker drains */
 	uint16_t epoch; /* of the server whose address this is */
+	bool starved;   /* ASKED: there was no memory for the answer */
+	bool is_void;   /* ENDING: without a result */
+	uint64_t deadline_ms;
 	uint16_t request_len;
 	uint16_t head_len;
 	char request[CHECK_REQUEST_MAX];
@@ -64,6 +71,10 @@ static void check_ended(struct check *check)
 	flow->checks_running--;
 	if (check->over || flow->draining)
 		return;
+	if (check->is_void) {
+		wheel_set(&flow->wheel, &check->timer, flow_now_ms(flow) + CHECK_LATER_MS);
+		return;
+	}
 	counter_add(&flow->stats.health_checks, 1);
 	if (check->result != HEALTH_PASSED)
 		counter_add(&flow->stats.health_checks_failed, 1);
@@ -85,6 +96,18 @@ static void check_end(struct check *check, enum health_reason result)
 			ring_cancel(check->flow->ring, &check->connect);
 	}
 	check_ended(check);
+}
+
+static void check_void(struct check *check)
+{
+	check->is_void = check->is_void || check->state != CHECK_ENDING;
+	check_end(check, HEALTH_UNREACHABLE);
+}
+
+static bool is_our_fault(int error)
+{
+	return error == -EADDRNOTAVAIL || error == -EMFILE || error == -ENFILE ||
+	       error == -ENOBUFS || error == -ENOMEM;
 }
 
 static enum health_reason reason_of(int error)
@@ -117,6 +140,8 @@ static void on_connect_done(struct op *op, int result, uint32_t flags)
 	(void)flags;
 	if (check->state == CHECK_ENDING)
 		check_ended(check);
+	else if (is_our_fault(result))
+		check_void(check);
 	else if (result < 0)
 		check_end(check, reason_of(result));
 	else if (check->upstream->health == PROBE_TCP)
@@ -137,34 +162,61 @@ static void on_send_done(struct op *op, int result, uint32_t flags)
 		check_ended(check);
 }
 
-/* What has come of the answer. */
-static void judge(struct check *check)
+static enum http_progress read_head(struct check *check)
 {
-	static const struct http_limits limits = { .head_bytes = CHECK_HEAD_MAX,
+	static const struct http_limits limits = { .head_bytes = CHECK_HEAD_MAX + 1,
 						   .fields = HTTP_FIELDS_MAX };
 	static const struct http_asked asked = { .method = HTTP_METHOD_GET };
-	const struct conf_statuses *wanted = &check->upstream->health_status;
 	struct http_head *head = &check->flow->head;
 
 	http_head_begin(head, HTTP_HEAD_RESPONSE, &limits, &asked);
-	switch (http_head_feed(head, check->head, check->head_len)) {
-	case HTTP_MORE:
-		/* The fields do not matter, and need not fit. */
-		if (check->head_len < CHECK_HEAD_MAX) {
-			listen_for_answer(check);
-			return;
-		}
-		check_end(check, HEALTH_MALFORMED);
+	return http_head_feed(head, check->head, check->head_len);
+}
+
+/* Of a head that does not fit only the first line counts, as a head of its own. */
+static enum http_progress read_first_line(struct check *check)
+{
+	const uint8_t *end = memchr(check->head, '\n', CHECK_HEAD_MAX - 2);
+
+	if (end == NULL)
+		return HTTP_REFUSED;
+	check->head_len = (uint16_t)(end + 1 - check->head);
+	memcpy(check->head + check->head_len, "\r\n", 2);
+	check->head_len += 2;
+	return read_head(check);
+}
+
+/* What has come of the answer. */
+static void judge(struct check *check)
+{
+	const struct conf_statuses *wanted = &check->upstream->health_status;
+	const struct http_head *head = &check->flow->head;
+	enum http_progress progress = read_head(check);
+
+	if (progress == HTTP_MORE && check->head_len < CHECK_HEAD_MAX) {
+		listen_for_answer(check);
 		return;
-	case HTTP_REFUSED:
-		check_end(check, HEALTH_MALFORMED);
-		return;
-	case HTTP_DONE:
-		break;
 	}
-	check_end(check, head->status >= wanted->first && head->status <= wanted->last ?
-				 HEALTH_PASSED :
-				 HEALTH_STATUS);
+	if (progress == HTTP_MORE)
+		progress = read_first_line(check);
+	if (progress != HTTP_DONE)
+		check_end(check, HEALTH_MALFORMED);
+	else
+		check_end(check, head->status >= wanted->first && head->status <= wanted->last ?
+					 HEALTH_PASSED :
+					 HEALTH_STATUS);
+}
+
+/* To ask again at once would go on in every turn until there is memory. */
+static void starve(struct check *check)
+{
+	struct flow *flow = check->flow;
+	uint64_t soon = flow_now_ms(flow) + CHECK_AGAIN_MS;
+
+	check->starved = true;
+	slices_wanted(&flow->slices, SLICE_SMALL);
+	wheel_set(&flow->wheel, &check->timer,
+		  soon < check->deadline_ms ? soon : check->deadline_ms);
 }
 
 static void on_recv_done(struct op *op, int result, uint32_t flags)
@@ -184,7 +236,9 @@ static void on_recv_done(struct op *op, int result, uint32_t flags)
 	}
 	if (check->state == CHECK_ENDING)
 		check_ended(check);
-	else if (result == -ENOBUFS) /* no memory is no fault of the server's */
+	else if (result == -ENOBUFS)
+		starve(check);
+	else if (result == -EINTR || result == -EAGAIN)
 		listen_for_answer(check);
 	else if (result < 0)
 		check_end(check, reason_of(result));
@@ -204,15 +258,29 @@ static void check_begin(struct check *check)
 	check->head_len = 0;
 	check->fd = ring_socket_open(flow->ring, check->addr.u.any.sa_family);
 	if (check->fd < 0) { /* no descriptor: that says nothing of the server */
-		wheel_set(&flow->wheel, &check->timer, flow_now_ms(flow) + MS_PER_S);
+		wheel_set(&flow->wheel, &check->timer, flow_now_ms(flow) + CHECK_LATER_MS);
 		return;
 	}
 	flow->checks_running++;
 	check->state = CHECK_CONNECTING;
-	wheel_set(&flow->wheel, &check->timer,
-		  flow_now_ms(flow) + upstream->health_timeout_ns / NS_PER_MS);
+	check->starved = check->is_void = false;
+	check->deadline_ms = flow_now_ms(flow) + upstream->health_timeout_ns / NS_PER_MS;
+	wheel_set(&flow->wheel, &check->timer, check->deadline_ms);
 	ring_connect(flow->ring, &check->connect, check->fd, &check->addr.u.any, check->addr.len,
 		     upstream->health_timeout_ns, asks ? &check->send : NULL, &part, asks);
+}
+
+/* At the address that the server has now. */
+static void check_aim(struct check *check)
+{
+	const uint32_t port = check->upstream->health_port;
+
+	check->epoch = check->server->epoch;
+	check->addr = *check->server->addr;
+	if (port != 0 && check->addr.kind == ADDR_INET)
+		check->addr.u.in.sin_port = htons((uint16_t)port);
+	else if (port != 0 && check->addr.kind == ADDR_INET6)
+		check->addr.u.in6.sin6_port = htons((uint16_t)port);
 }
 
 static void check_later(struct check *check)
@@ -221,18 +289,34 @@ static void check_later(struct check *check)
 		  flow_now_ms(check->flow) + check->upstream->health_interval_ns / NS_PER_MS);
 }
 
+static void check_due(struct check *check)
+{
+	if (check->flow->draining)
+		return;
+	if (!server_is_staying(check->server)) { /* a place that no address has, or will keep */
+		check_later(check);
+		return;
+	}
+	if (check->epoch != check->server->epoch)
+		check_aim(check);
+	check_begin(check);
+}
+
 static void on_time(struct timer *timer)
 {
 	struct check *check = container_of(timer, struct check, timer);
 
-	if (check->state != CHECK_WAITING)
+	if (check->state == CHECK_WAITING) {
+		check_due(check);
+	} else if (!check->starved) {
 		check_end(check, HEALTH_TIMED_OUT);
-	else if (check->flow->draining)
-		return;
-	else if (server_is_staying(check->server))
-		check_begin(check);
-	else /* a place that no address has, or will keep */
-		check_later(check);
+	} else if (flow_now_ms(check->flow) >= check->deadline_ms) {
+		check_void(check);
+	} else {
+		check->starved = false;
+		wheel_set(&check->flow->wheel, timer, check->deadline_ms);
+		listen_for_answer(check);
+	}
 }
 
 /* --- what is asked ---------------------------------------------------------------------------- */
@@ -259,19 +343,6 @@ static void write_request(struct check *check)
 		       upstream->health_host != NULL ? upstream->health_host : host);
 	assert(len > 0 && (size_t)len < sizeof(check->request) - check->request_len);
 	check->request_len += (uint16_t)len;
-}
-
-/* At the address that the server has now. */
-static void check_aim(struct check *check)
-{
-	const uint32_t port = check->upstream->health_port;
-
-	check->epoch = check->server->epoch;
-	check->addr = *check->server->addr;
-	if (port != 0 && check->addr.kind == ADDR_INET)
-		check->addr.u.in.sin_port = htons((uint16_t)port);
-	else if (port != 0 && check->addr.kind == ADDR_INET6)
-		check->addr.u.in6.sin6_port = htons((uint16_t)port);
 }
 
 static void check_init(struct check *check, struct flow *flow, struct server *server)

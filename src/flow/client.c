@@ -250,29 +250,22 @@ void preface_flush(struct session *session)
 
 /* --- and ours to the server ------------------------------------------------------------------- */
 
-bool preface_write(struct session *session)
+void preface_write(struct session *session)
 {
 	const enum conf_send_proxy send_proxy = session->upstream->send_proxy;
 	struct flow *flow = session->flow;
-	struct server_conn *conn = session->conn;
 	struct sockaddr_storage local;
 	socklen_t len = sizeof(local);
 	struct addr source, destination = { .kind = ADDR_NONE };
-	struct slice *slice;
+	struct preface *preface;
 
 	if (send_proxy == SEND_PROXY_OFF)
-		return true;
-	conn->preface = slices_take(&flow->slices, SLICE_SMALL);
-	if (conn->preface == SLICE_NONE)
-		return false;
+		return;
 	session_client_addr(session, &source);
 	if (ring_socket_local(flow->ring, session->client.fd, &local, &len) == 0)
 		addr_from_sockaddr(&destination, (const struct sockaddr *)&local, len);
-	slice = slices_at(&flow->slices, conn->preface);
-	static_assert(PROXY_HEADER_MAX <= 4096, "the smallest slice holds it");
-	slice->len =
-		proxy_header_write(slices_memory(&flow->slices, conn->preface),
-				   send_proxy == SEND_PROXY_V1 ? PROXY_HEADER_V1 : PROXY_HEADER_V2,
-				   &source, &destination);
-	return true;
+	preface = server_conn_preface_take(session->conn);
+	preface->len = (uint16_t)proxy_header_write(
+		preface->bytes, send_proxy == SEND_PROXY_V1 ? PROXY_HEADER_V1 : PROXY_HEADER_V2,
+		&source, &destination);
 }

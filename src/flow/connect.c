@@ -194,10 +194,7 @@ static void dial_server(struct session *session, struct server *server)
 		return;
 	}
 	session->conn->placed = true;
-	if (!preface_write(session)) {
-		dial_failed(session, -ENOBUFS);
-		return;
-	}
+	preface_write(session);
 	submit_dial(session);
 }
 

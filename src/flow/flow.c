@@ -55,20 +55,35 @@ static int sets_open(struct flow_shared *shared, const struct conf *conf)
 	return 0;
 }
 
+static bool sends_prefaces(const struct conf *conf)
+{
+	uint32_t i;
+
+	for (i = 0; i < conf->upstreams_count; i++)
+		if (conf->upstreams[i].send_proxy != SEND_PROXY_OFF)
+			return true;
+	return false;
+}
+
 /* A session that waits for a request has no server connection, so as many as sessions suffice for
  * those in use and those that are idle; and a few for those that are about to end. */
-static int http_memory_open(struct flow_shared *shared, const struct conf *conf)
+static int conns_open(struct flow_shared *shared, const struct conf *conf)
 {
 	bool http = flow_speaks_http(conf);
-	uint32_t spare = http ? FLOW_CONNS_SPARE(shared->sessions_max) : 0;
-	int result =
-		slab_open(&shared->conns, shared->sessions_max + spare, sizeof(struct server_conn));
+	uint32_t count = shared->sessions_max;
+	int result;
 
 	/* From here on idle ones make room. */
 	shared->conns_tight = shared->sessions_max - shared->sessions_max / 8;
-	if (result < 0 || !http)
-		return result;
-	return slab_open(&shared->exchanges, shared->sessions_max, sizeof(struct exchange));
+	if (http)
+		count += FLOW_CONNS_SPARE(shared->sessions_max);
+	result = slab_open(&shared->conns, count, sizeof(struct server_conn));
+	if (result == 0 && sends_prefaces(conf))
+		result = slab_open(&shared->prefaces, count, sizeof(struct preface));
+	if (result == 0 && http)
+		result = slab_open(&shared->exchanges, shared->sessions_max,
+				   sizeof(struct exchange));
+	return result;
 }
 
 int flow_shared_open(struct flow_shared **out, const struct conf *conf, uint32_t max_sessions,
@@ -98,7 +113,7 @@ int flow_shared_open(struct flow_shared **out, const struct conf *conf, uint32_t
 	if (result == 0)
 		result = upstreams_shared_open(&shared->upstreams, conf, NULL, random_seed());
 	if (result == 0)
-		result = http_memory_open(shared, conf);
+		result = conns_open(shared, conf);
 	if (result < 0) {
 		flow_shared_close(shared);
 		return result;
@@ -124,6 +139,8 @@ void flow_shared_close(struct flow_shared *shared)
 		slab_close(shared->conns);
 	if (shared->exchanges != NULL)
 		slab_close(shared->exchanges);
+	if (shared->prefaces != NULL)
+		slab_close(shared->prefaces);
 	free((void *)shared->listener_counts);
 	free((void *)shared->worker_counts);
 	free(shared);
@@ -143,16 +160,19 @@ uint64_t flow_shared_bytes(const struct flow_shared *shared)
 {
 	return slab_bytes(shared->sessions) + slab_bytes(shared->conns) +
 	       (shared->sources != NULL ? source_limits_bytes(shared->sources) : 0) +
-	       (shared->exchanges != NULL ? slab_bytes(shared->exchanges) : 0);
+	       (shared->exchanges != NULL ? slab_bytes(shared->exchanges) : 0) +
+	       (shared->prefaces != NULL ? slab_bytes(shared->prefaces) : 0);
 }
 
 uint32_t flow_session_bytes(const struct conf *conf)
 {
-	uint32_t bytes = sizeof(struct session) + sizeof(struct server_conn);
+	uint32_t of_conn = sizeof(struct server_conn);
 
+	if (sends_prefaces(conf))
+		of_conn += sizeof(struct preface);
 	if (!flow_speaks_http(conf))
-		return bytes;
-	return bytes + sizeof(struct server_conn) / 16 + sizeof(struct exchange);
+		return sizeof(struct session) + of_conn;
+	return sizeof(struct session) + of_conn + of_conn / 16 + sizeof(struct exchange);
 }
 
 static void lists_init(struct flow *flow)
@@ -265,6 +285,7 @@ uint64_t flow_turn(struct flow *flow)
 	uint64_t next_ms;
 
 	(void)wheel_advance(&flow->wheel, flow_now_ms(flow));
+	checks_tell(flow); /* a server that went down takes no session along that begins now */
 	dial_all(flow);
 	relays_flush(flow);
 	if (flow->queued_count > 0) {

@@ -29,6 +29,7 @@ struct flow_shared {
 	_Atomic uint32_t *queue_lengths; /* per upstream, over all workers */
 	_Atomic uint64_t *queue_heads;   /* per upstream and worker: see queue.h */
 	struct slab *conns;              /* connections to servers */
+	struct slab *prefaces;           /* NULL: no upstream has send_proxy */
 	struct source_limits *sources;   /* NULL: no listener limits them */
 	struct slab *exchanges;          /* NULL: no listener speaks http */
 	uint32_t conns_tight;            /* when so many are taken, idle ones make room */

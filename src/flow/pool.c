@@ -16,26 +16,43 @@
 
 static void drop_preface(struct server_conn *conn)
 {
-	if (conn->preface != SLICE_NONE)
-		slices_give(&conn->wire.flow->slices, conn->preface);
-	conn->preface = SLICE_NONE;
+	if (conn->preface != PREFACE_NONE)
+		slab_give(conn->wire.flow->shared->prefaces, server_conn_preface_of(conn));
+	conn->preface = PREFACE_NONE;
+}
+
+struct preface *server_conn_preface_of(const struct server_conn *conn)
+{
+	return slab_at(conn->wire.flow->shared->prefaces, conn->preface);
+}
+
+struct preface *server_conn_preface_take(struct server_conn *conn)
+{
+	struct slab *prefaces = conn->wire.flow->shared->prefaces;
+	struct preface *preface = slab_take(prefaces);
+
+	assert(conn->preface == PREFACE_NONE);
+	assert(preface != NULL); /* there are as many as connections */
+	preface->start = preface->len = 0;
+	conn->preface = slab_index(prefaces, preface);
+	return preface;
 }
 
 uint32_t server_conn_preface(const struct server_conn *conn)
 {
-	if (conn == NULL || conn->preface == SLICE_NONE)
+	if (conn == NULL || conn->preface == PREFACE_NONE)
 		return 0;
-	return slices_at(&conn->wire.flow->slices, conn->preface)->len;
+	return server_conn_preface_of(conn)->len;
 }
 
 uint32_t server_conn_preface_sent(struct server_conn *conn, uint32_t bytes)
 {
-	struct slice *slice = slices_at(&conn->wire.flow->slices, conn->preface);
-	uint32_t part = bytes < slice->len ? bytes : slice->len;
+	struct preface *preface = server_conn_preface_of(conn);
+	uint32_t part = bytes < preface->len ? bytes : preface->len;
 
-	slice->start += part;
-	slice->len -= part;
-	if (slice->len == 0)
+	preface->start += (uint16_t)part;
+	preface->len -= (uint16_t)part;
+	if (preface->len == 0)
 		drop_preface(conn);
 	return part;
 }
@@ -109,7 +126,7 @@ struct server_conn *server_conn_open(struct session *session, struct server *ser
 				      .session = session,
 				      .epoch = server->epoch,
 				      .state = CONN_IN_USE,
-				      .preface = SLICE_NONE };
+				      .preface = PREFACE_NONE };
 	list_init(&conn->link);
 	list_init(&conn->age);
 	wire_init(&conn->wire, flow, SIDE_SERVER, fd);

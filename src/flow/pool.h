@@ -26,12 +26,23 @@
 #define FLOW_POOL_H
 
 #include "base/list.h"
+#include "net/proxy_header.h"
 #include "upstream/upstream.h"
 #include "wire.h"
 
 struct flow_shared;
 
 enum server_conn_state { CONN_IN_USE, CONN_IDLE, CONN_CLOSING, CONN_SHARED };
+
+/* What goes to the server before everything else. Not in payload memory: where that is short it is
+ * the sessions in front that free it, and they must not wait for it. */
+struct preface {
+	uint16_t start; /* bytes from here on are not sent yet */
+	uint16_t len;
+	uint8_t bytes[PROXY_HEADER_MAX];
+};
+
+#define PREFACE_NONE UINT32_MAX
 
 /* pool = shared: the idle connections of one server, newest first. */
 struct pool_set {
@@ -51,7 +62,7 @@ struct server_conn {
 	bool counted;     /* in server_sessions */
 	bool placed;      /* it has a place at its server, as upstream_choose() gave it */
 	uint16_t epoch;   /* the server's when it was dialled */
-	uint32_t preface; /* a slice with what goes before everything else, or SLICE_NONE */
+	uint32_t preface; /* in flow_shared's prefaces, or PREFACE_NONE */
 	uint8_t state;
 };
 static_assert(sizeof(struct server_conn) <= 128, "two lines of the cache: slabs are made of lines");
@@ -63,6 +74,9 @@ struct server_conn *server_conn_open(struct session *session, struct server *ser
 uint32_t server_conn_preface(const struct server_conn *conn);
 /* So many bytes were sent; how many of them were of the preface. */
 uint32_t server_conn_preface_sent(struct server_conn *conn, uint32_t bytes);
+/* An empty one, to be filled in. */
+struct preface *server_conn_preface_take(struct server_conn *conn);
+struct preface *server_conn_preface_of(const struct server_conn *conn);
 /* The server has one session fewer. */
 void server_conn_uncount(struct server_conn *conn);
 /* At once; no op of it is away. */

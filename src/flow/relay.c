@@ -184,11 +184,10 @@ uint32_t relay_begin_send(struct relay *relay, struct iovec parts[RING_VECTOR_MA
 	assert(!relay->send.away);
 	assert(relay->sending_bytes == 0);
 	if (relay->side == SIDE_CLIENT && server_conn_preface(session->conn) > 0) {
-		const struct slice *slice = slices_at(slices, session->conn->preface);
+		struct preface *preface = server_conn_preface_of(session->conn);
 
-		parts[count].iov_base =
-			slices_memory(slices, session->conn->preface) + slice->start;
-		parts[count++].iov_len = slice->len;
+		parts[count].iov_base = preface->bytes + preface->start;
+		parts[count++].iov_len = preface->len;
 	}
 	if (exchange != NULL && exchange_parts_left(exchange, relay->side) > 0)
 		count = exchange_add_parts(exchange, parts, count);

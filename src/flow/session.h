@@ -184,8 +184,8 @@ bool preface_is_expected(struct session *session);
 void preface_begin(struct session *session);
 void preface_flush(struct session *session);
 uint64_t preface_deadline_ms(const struct session *session);
-/* The header for a new connection to a server, if it is to have one. False: no memory. */
-bool preface_write(struct session *session);
+/* The header for a new connection to a server, if it is to have one. */
+void preface_write(struct session *session);
 struct addr;
 /* For balancing by source: of its address, without the port. */
 uint64_t session_client_hash(struct session *session);

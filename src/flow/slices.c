@@ -254,7 +254,9 @@ void slices_wanted(struct slices *slices, enum slice_class class)
 {
 	struct slice_offer *offer = &slices->offers[class];
 
-	if (offer->wanted * 2 <= offer->entries && !slices_pressed(slices))
+	/* What is offered cannot be had back, and slices_take() needs some too. */
+	if (offer->wanted * 2 <= offer->entries && !slices_pressed(slices) &&
+	    (uint64_t)offer->wanted * 2 * class_bytes(slices, class) <= slices_bytes(slices) / 2)
 		offer->wanted *= 2;
 }
 

@@ -9,9 +9,10 @@
  * a pattern, checked when it is taken, and poisoned for the address sanitizer, so that even reading
  * it is found.
  *
- * Where HTTP is spoken the engine writes to slices of its own (a head is put together in one piece)
- * and sends memory from elsewhere (what it adds to a head), so there only what the kernel owns is
- * poisoned, and the peers judge what arrives.
+ * Where HTTP is spoken, or headers of the PROXY protocol come or go, the engine writes to slices of
+ * its own (a head is put together in one piece), so there only what the kernel owns is poisoned,
+ * and the peers judge what arrives. What it adds to a head, and what a health check asks, is memory
+ * from elsewhere.
  */
 #include "ring_sim.h"
 
@@ -53,7 +54,7 @@ void sim_buffers_watch(struct sim_buffers *buffers, uint8_t *base, uint64_t byte
 	buffers->slice_bytes = slice_bytes;
 	buffers->slices = calloc(bytes / slice_bytes, sizeof(struct sim_slice));
 	assert(buffers->slices != NULL);
-	if (!world->http)
+	if (!world->engine_writes)
 		poison(base, bytes);
 }
 
@@ -152,7 +153,7 @@ bool sim_buffers_take(struct sim_buffers *buffers, uint16_t group, struct sim_bu
 	if (!pattern_is_whole(buffer->address, buffer->bytes))
 		world_fail("slice %llu was written to while the kernel owned it",
 		           (unsigned long long)first);
-	if (!world->http)
+	if (!world->engine_writes)
 		poison(buffer->address, buffer->bytes);
 	return true;
 }
@@ -175,14 +176,14 @@ void sim_buffers_fill(struct sim_buffers *buffers, const struct sim_buffer *buff
 }
 
 /* Apply `delta` to each slice that a part of a send touches, all of which was received into. */
-static void pin(struct sim_buffers *buffers, const struct iovec *part, int delta)
+static void pin(struct sim_buffers *buffers, const struct iovec *part, int delta, bool anywhere)
 {
 	uint8_t *address = part->iov_base;
 	uint64_t left = part->iov_len;
 
 	if (left == 0)
 		world_fail("a part of a send is empty");
-	if (world->http && (address < buffers->base || address >= buffers->base + buffers->bytes))
+	if (anywhere && (address < buffers->base || address >= buffers->base + buffers->bytes))
 		return;
 	while (left > 0) {
 		struct sim_slice *slice = &buffers->slices[slice_index(buffers, address)];
@@ -191,7 +192,7 @@ static void pin(struct sim_buffers *buffers, const struct iovec *part, int delta
 
 		if (slice->kernels)
 			world_fail("memory that is offered for receiving is sent");
-		if (at + here > slice->used && !world->http)
+		if (at + here > slice->used && !world->engine_writes)
 			world_fail("memory is sent that nothing was received into");
 		slice->pins += (uint32_t)delta;
 		address += here;
@@ -199,12 +200,12 @@ static void pin(struct sim_buffers *buffers, const struct iovec *part, int delta
 	}
 }
 
-void sim_buffers_pin(struct sim_buffers *buffers, const struct iovec *part)
+void sim_buffers_pin(struct sim_buffers *buffers, const struct iovec *part, bool anywhere)
 {
-	pin(buffers, part, 1);
+	pin(buffers, part, 1, anywhere);
 }
 
-void sim_buffers_unpin(struct sim_buffers *buffers, const struct iovec *part)
+void sim_buffers_unpin(struct sim_buffers *buffers, const struct iovec *part, bool anywhere)
 {
-	pin(buffers, part, -1);
+	pin(buffers, part, -1, anywhere);
 }

@@ -3,6 +3,7 @@
  * http_checks.c - what must be true of HTTP in any world, after a turn and when all is over.
  */
 #include "flow/flow_private.h"
+#include "front.h"
 #include "http_sim.h"
 #include "sim.h"
 
@@ -72,7 +73,8 @@ static void check_gentle_clients(void)
 	for (node = world->conns.next; node != &world->conns; node = node->next) {
 		const struct conn *conn = container_of(node, struct conn, node);
 
-		if (!conn->from_client || http_client_is_over(conn->peer))
+		if (!conn->from_client || front_is_barred(conn) ||
+		    http_client_is_over(conn->peer))
 			continue;
 		world_fail("at the end: conn %llx: only %u answers came",
 		           (unsigned long long)conn->key, http_client_answered(conn->peer));
@@ -81,7 +83,7 @@ static void check_gentle_clients(void)
 
 static void check_gentle_asks(const struct ask *ask)
 {
-	if (ask->answered && !ask->whole_answer)
+	if (ask->answered && !ask->whole_answer && !http_client_asked_on(ask))
 		world_fail("at the end: request %llu: its answer was cut",
 		           (unsigned long long)ask->id);
 	if (ask->arrivals > 1)

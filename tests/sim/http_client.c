@@ -223,7 +223,8 @@ static void check_own(const struct http_client *client, const struct ask *ask, u
 		return;
 	if (ask_is_refused(ask) && (gentle || (status != 408 && status != 431)))
 		wrong(client, "a refused request has the wrong status");
-	if (gentle)
+	/* A header to a server needs memory, which it does not wait for. */
+	if (gentle && (status != 503 || !plan_sends_headers(http_world.plan)))
 		wrong(client, "a sound request has an answer of the engine's own");
 	switch (status) {
 	case 408:
@@ -282,7 +283,8 @@ static void check_identity(struct http_client *client, const struct ask *ask, ui
 
 static void check_time(struct http_client *client)
 {
-	if (client->waits_since_ns != 0 &&
+	/* One that stalled looks late. */
+	if (client->waits_since_ns != 0 && !client->peer.faulted &&
 	    world->now_ns - client->waits_since_ns > http_world.limit_ns)
 		wrong(client, "the answer comes too late");
 	client->waits_since_ns = 0;
@@ -411,7 +413,7 @@ static void tunnel_ended(const struct http_client *client)
 
 	if (client->peer.conn->proxy_aborted)
 		return;
-	if (!server->in.finished || server->peer_reset ||
+	if (!conn_has_ended(server) ||
 	    client->tunnel_read != http_tunnel_bytes(ask->at))
 		wrong(client, "a tunnel ends that has not ended");
 }
@@ -426,13 +428,21 @@ static bool server_closed_early(const struct http_client *client)
 	       client->message.body < client->expected;
 }
 
+/* The last request was answered by a server that did not take all of it: that ends the connection,
+ * and may be found out when the answer is on its way. */
+static bool was_not_taken(const struct http_client *client)
+{
+	return client->answered > 0 && !client->asks[client->answered - 1]->own_answer &&
+	       !client->asks[client->answered - 1]->whole;
+}
+
 /* The connection ends as one that is idle: then nothing of a request was received on it. */
 static void check_unanswered(const struct http_client *client)
 {
 	const struct peer *peer = &client->peer;
 
 	if (client->over || client->answered == client->asked || http_world.drains ||
-	    peer_is_faulty(peer) || is_cut(client) || client->judged)
+	    peer_is_faulty(peer) || is_cut(client) || client->judged || was_not_taken(client))
 		return;
 	if (peer->conn->in.read > client->asks[client->answered]->begins)
 		wrong(client, "a request was received and is not answered");
@@ -490,13 +500,18 @@ void http_client_arrives(const struct ask *ask)
 		wrong(client, "a request behind the last answer reaches a server");
 }
 
+struct conn *http_client_conn(const struct ask *ask)
+{
+	return ask->client->peer.conn;
+}
+
 bool http_client_finished(const struct ask *ask, uint64_t bytes)
 {
 	const struct conn *conn = ask->client->peer.conn;
 
 	if (!ask->client->tunnel) /* the 101 never got there */
 		return true;
-	return conn->in.finished && !conn->peer_reset && bytes == conn->in.written - ask->ends;
+	return conn_has_ended(conn) && bytes == conn->in.written - ask->ends;
 }
 
 bool http_client_is_over(const struct peer *peer)
@@ -504,6 +519,12 @@ bool http_client_is_over(const struct peer *peer)
 	const struct http_client *client = client_of(peer);
 
 	return client->over || client->answered == client->script.asks_count;
+}
+
+bool http_client_asked_on(const struct ask *ask)
+{
+	return ask->client->over && ask->client->last == ask->index &&
+	       ask->client->asked > ask->index + 1;
 }
 
 uint32_t http_client_answered(const struct peer *peer)

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "front.h"
 #include "http_sim.h"
+#include "watch.h"
 
 struct http_origin {
 	struct peer peer; /* first */
@@ -36,6 +38,15 @@ static struct http_origin *origin_of(const struct peer *peer)
 struct peer *origin_peer(struct http_origin *origin)
 {
 	return &origin->peer;
+}
+
+bool http_origin_is_busy(const struct peer *peer)
+{
+	const struct http_origin *origin = origin_of(peer);
+
+	if (!message_has_begun(&origin->message))
+		return origin->served == 0;
+	return origin->tunnel || !origin->answers || peer->conn->in.read < origin->ends;
 }
 
 bool ask_is_unlucky(const struct ask *ask)
@@ -321,6 +332,8 @@ static void arrives(struct http_origin *origin)
 	if (ask->script.own)
 		wrong(origin, "a request that is answered elsewhere reaches a server");
 	http_client_arrives(ask);
+	front_reaches(http_client_conn(ask));
+	watch_request(origin->peer.conn);
 	check_fields(origin, ask);
 	if (ask->arrivals > 0) {
 		check_again(origin, ask);

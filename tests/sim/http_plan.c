@@ -329,10 +329,14 @@ void http_open(struct plan *plan)
 		assert(listener->router != NULL);
 		limit_ns += listener->head_timeout_ns + listener->client_timeout_ns;
 	}
-	for (i = 0; i < plan->conf.upstreams_count; i++)
-		limit_ns += (plan->upstreams[i].retries + 2) *
-		                    plan->upstreams[i].connect_timeout_ns +
-		            2 * plan->upstreams[i].server_timeout_ns;
+	for (i = 0; i < plan->conf.upstreams_count; i++) {
+		const struct conf_upstream *upstream = &plan->upstreams[i];
+
+		limit_ns += (upstream->retries + 2) * upstream->connect_timeout_ns +
+		            2 * upstream->server_timeout_ns;
+		if (upstream->queue > 0)
+			limit_ns += upstream->queue_timeout_ns;
+	}
 	http_world.limit_ns = limit_ns;
 }
 

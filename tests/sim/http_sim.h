@@ -209,13 +209,19 @@ void http_origin_asked(struct conn *conn);
 
 /* http_client.c, for servers: it comes to one; its tunnel carried so much, and was finished. */
 void http_client_arrives(const struct ask *ask);
+struct conn *http_client_conn(const struct ask *ask);
 bool http_client_finished(const struct ask *ask, uint64_t bytes);
 /* For the end. */
 bool http_client_is_over(const struct peer *peer);
 uint32_t http_client_answered(const struct peer *peer);
+/* Did it ask for more behind this, before it read that its answer is the last? What comes then is
+ * met by a reset, which may take the rest of the answer along. */
+bool http_client_asked_on(const struct ask *ask);
 
 /* http_origin.c, for its clients. */
 struct peer *origin_peer(struct http_origin *origin);
+/* Does a request use its connection, or is it to? */
+bool http_origin_is_busy(const struct peer *peer);
 uint64_t http_tunnel_bytes(const struct http_origin *origin);
 /* Did the server that it came to do anything that keeps answers from coming? */
 bool ask_is_unlucky(const struct ask *ask);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "front.h"
 #include "http_sim.h"
 
 void (*script_draw)(struct script *script, bool client);
@@ -35,8 +36,15 @@ static uint64_t allowed_to_write(const struct peer *peer)
 	return total - conn->in.written;
 }
 
+static uint64_t front_left(const struct conn *conn)
+{
+	return conn->in_front.bytes.count - conn->in_front.written;
+}
+
 static bool all_written(const struct peer *peer)
 {
+	if (front_left(peer->conn) > 0 || peer->conn->in_front.is_cut)
+		return false;
 	if (peer->mind != NULL)
 		return peer->conn->in.written == peer->conn->in.kept.count;
 	if (peer->script.echo)
@@ -179,16 +187,36 @@ static void step_read(struct peer *peer)
 	}
 }
 
+/* False: nothing can follow yet, or ever. */
+static bool write_front(struct peer *peer)
+{
+	struct conn *conn = peer->conn;
+	struct front *front = &conn->in_front;
+	uint64_t bytes = front_left(conn);
+
+	if (bytes > front->piece_max)
+		bytes = front->piece_max;
+	if (bytes > 0 && !conn->in.finished)
+		conn_write_front(conn, bytes);
+	if (front_left(conn) > 0)
+		return false;
+	if (front->is_cut && !conn->in.finished)
+		conn_finish(conn);
+	return !front->is_cut;
+}
+
 static void step_write(struct peer *peer)
 {
 	struct conn *conn = peer->conn;
 	uint64_t bytes = allowed_to_write(peer);
 
-	if (conn->proxy_closed && bytes > 0) { /* nobody is there any more */
+	if (conn->proxy_closed && bytes + front_left(conn) > 0) { /* nobody is there any more */
 		peer->saw_reset = true;
 		peer->gone = true;
 		return;
 	}
+	if (!write_front(peer))
+		return;
 	if (bytes > conn_room(conn))
 		bytes = conn_room(conn);
 	if (bytes > peer->script.write_max)
@@ -203,6 +231,8 @@ static bool more_to_do(const struct peer *peer)
 
 	if (conn->peer_closed)
 		return false;
+	if (!conn->in.finished && (front_left(conn) > 0 || conn->in_front.is_cut))
+		return true;
 	return conn_waiting(conn) > 0 || (conn->out.finished && !peer->saw_end) ||
 	       (allowed_to_write(peer) > 0 && (conn_room(conn) > 0 || conn->proxy_closed)) ||
 	       finish_is_due(peer);
@@ -329,6 +359,7 @@ static void offer_again(void *subject)
 void client_offer(struct peer *peer, struct sock *listener)
 {
 	peer->listener = listener;
+	front_draw(peer->conn, listener->conf);
 	offer_again(peer);
 }
 
@@ -343,10 +374,59 @@ struct peer *client_start(struct sock *listener, const struct script *script)
 	return peer;
 }
 
+/* --- origins --------------------------------------------------------------------------------- */
+
+bool origin_is_down(const struct origin *origin)
+{
+	if (origin->mood >= MOOD_MUTE)
+		return origin->upstream->health == PROBE_HTTP;
+	return origin->mood != MOOD_GOOD;
+}
+
+static void end_all_of(const struct origin *origin)
+{
+	struct list *node;
+
+	for (node = world->conns.next; node != &world->conns; node = node->next) {
+		struct conn *conn = container_of(node, struct conn, node);
+
+		if (conn->origin == origin && conn->sock != NULL)
+			conn_break(conn);
+	}
+}
+
+void origin_turn(struct origin *origin, enum mood mood)
+{
+	trace("origin %u: mood %d", origin->number, mood);
+	origin->mood = mood;
+	origin->mood_ns = world->now_ns;
+	if (mood == MOOD_DIES)
+		end_all_of(origin);
+}
+
+static void flap(void *subject)
+{
+	struct origin *origin = subject;
+	const bool http = origin->upstream->health == PROBE_HTTP;
+
+	if (origin->mood == MOOD_GOOD)
+		origin_turn(origin, (enum mood)prng_range(&world->prng, MOOD_REFUSES,
+		                                          http ? MOODS - 1 : MOOD_DIES));
+	else
+		origin_turn(origin, MOOD_GOOD);
+	if (--origin->flaps > 0)
+		world_after(prng_spread(&world->prng, NS_PER_MS, origin->flap_ns), flap, origin);
+}
+
 void origins_set(struct origin *list, uint32_t count)
 {
+	uint32_t i;
+
 	origins = list;
 	origins_count = count;
+	for (i = 0; i < count; i++)
+		if (list[i].flaps > 0)
+			world_after(prng_spread(&world->prng, 0, list[i].flap_ns), flap, &list[i]);
 }
 
 struct origin *origin_find(uint16_t number)
@@ -359,38 +439,46 @@ struct origin *origin_find(uint16_t number)
 	world_fail("a connect to origin %u, which is not configured", number);
 }
 
-int origin_answer(uint16_t number, uint64_t *after_ns)
+int origin_answer(uint16_t number, bool of_check, uint64_t *after_ns)
 {
 	struct origin *origin = origin_find(number);
 	uint32_t drawn = (uint32_t)prng_below(&world->prng, 1000);
 
-	origin->connects++;
+	origin->connects += !of_check;
 	*after_ns = prng_spread(&world->prng, 0, origin->answer_ns);
 	if (prng_chance(&world->prng, 200))
 		*after_ns = 0;
+	if (origin->connect_ns > 0 && !of_check)
+		*after_ns = origin->connect_ns;
 	if (world_chance(world->faults.no_port)) {
 		world->breaks_made++;
 		*after_ns = 0;
 		return -EADDRNOTAVAIL;
 	}
-	if (drawn < origin->refuses)
-		return origin->tcp ? -ECONNREFUSED : -ENOENT;
-	drawn -= origin->refuses;
-	if (drawn < origin->is_silent) {
+	if (origin->mood == MOOD_HANGS || drawn < origin->is_silent) {
 		*after_ns = UINT64_MAX;
 		return 0;
 	}
 	drawn -= origin->is_silent;
+	if (origin->mood == MOOD_REFUSES || origin->mood == MOOD_DIES || drawn < origin->refuses)
+		return origin->tcp ? -ECONNREFUSED : -ENOENT;
+	drawn -= origin->refuses;
 	if (drawn < origin->unreachable)
 		return prng_chance(&world->prng, 500) ? -EHOSTUNREACH : -ENETUNREACH;
 	return 0;
 }
 
-struct conn *origin_accept(uint16_t number)
+struct conn *origin_accept(uint16_t number, bool of_check)
 {
 	struct origin *origin = origin_find(number);
+	struct peer *peer;
 
+	if (of_check)
+		return check_peer_new(origin)->conn;
 	if (world->http)
-		return http_origin_new(origin)->conn;
-	return peer_new(sizeof(struct peer), NULL, origin->script, false, origin->tcp)->conn;
+		peer = http_origin_new(origin);
+	else
+		peer = peer_new(sizeof(*peer), NULL, origin->script, false, origin->tcp);
+	peer->conn->origin = origin;
+	return peer->conn;
 }

@@ -69,14 +69,34 @@ struct peer {
 	bool saw_reset;
 };
 
+/* What an origin is like for a while. */
+enum mood {
+	MOOD_GOOD,
+	MOOD_REFUSES,
+	MOOD_HANGS, /* connects to it come to nothing */
+	MOOD_DIES,  /* refuses, and ends what was open with a reset */
+	/* These only a check with health = http finds out; sessions are served. */
+	MOOD_MUTE,  /* never answers a check */
+	MOOD_WRONG, /* answers one with a status that is not wanted, with rubbish, or with an end */
+	MOODS,
+};
+
 struct origin {
 	uint16_t number; /* its port; the first character of its name if it is a unix socket */
 	bool tcp;
+	const struct conf_upstream *upstream;
+	const struct conf_server *conf;
+	enum mood mood;
+	uint64_t mood_ns; /* since when */
+	uint32_t flaps;   /* changes of its mood that are still to come */
+	uint64_t flap_ns; /* between two, at most */
+	uint32_t head_bytes; /* of such an answer: filled up with fields to so many */
 	/* how a connect to it ends, in 1/1,000; else it succeeds */
 	uint32_t refuses;
 	uint32_t is_silent; /* until the deadline */
 	uint32_t unreachable;
 	uint64_t answer_ns; /* at most */
+	uint64_t connect_ns; /* what connects of sessions take; 0: drawn */
 	const struct script *script; /* NULL: drawn */
 	uint32_t connects; /* made to it */
 	/* HTTP: to the requests that come to it, in order, the last of them again and again; NULL:
@@ -91,9 +111,14 @@ extern void (*script_draw)(struct script *script, bool client);
 
 struct origin *origin_find(uint16_t number);
 void origins_set(struct origin *origins, uint32_t count);
+void origin_turn(struct origin *origin, enum mood mood);
+/* Would a check that begins now, and meets nothing else, fail? */
+bool origin_is_down(const struct origin *origin);
 /* 0 or a negative errno, to be reported after after_ns. */
-int origin_answer(uint16_t number, uint64_t *after_ns);
-struct conn *origin_accept(uint16_t number);
+int origin_answer(uint16_t number, bool of_check, uint64_t *after_ns);
+struct conn *origin_accept(uint16_t number, bool of_check);
+/* check_peer.c: the other end of a health check. */
+struct peer *check_peer_new(struct origin *origin);
 
 /* A client that connects to the listening socket; script NULL: drawn. */
 struct peer *client_start(struct sock *listener, const struct script *script);

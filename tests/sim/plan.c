@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 
+#include "front.h"
 #include "http_sim.h"
 
 /* Few large streams, many short sessions at once, or a mixture. */
@@ -34,7 +35,7 @@ struct origin *plan_add_server(struct plan *plan, uint32_t upstream, uint32_t we
 
 	assert(u->servers_count < PLAN_SERVERS_MAX);
 	*origin = (struct origin){ .number = (uint16_t)(1 + plan->origins_count), .tcp = true,
-		                   .answer_ns = 200 * NS_PER_US };
+		                   .answer_ns = 200 * NS_PER_US, .upstream = u, .conf = server };
 	plan->origins_count++;
 	snprintf(server->name, sizeof(server->name), "s%u", origin->number);
 	server->weight = weight;
@@ -66,6 +67,15 @@ static void add_upstream(struct plan *plan)
 	upstream->connect_timeout_ns = NS_PER_S;
 	upstream->server_timeout_ns = 200 * NS_PER_S;
 	upstream->retries = 2;
+	upstream->retry_budget = 20;
+	upstream->queue_timeout_ns = 200 * NS_PER_S;
+	upstream->health_path = (char *)(uintptr_t)"/ready";
+	upstream->health_status = (struct conf_statuses){ 200, 399 };
+	upstream->health_interval_ns = 100 * NS_PER_MS;
+	upstream->health_timeout_ns = 50 * NS_PER_MS;
+	upstream->health_rise = 2;
+	upstream->health_fall = 3;
+	upstream->eject_time_ns = 500 * NS_PER_MS;
 }
 
 static void add_listener(struct plan *plan, struct conf_upstream *upstream)
@@ -331,6 +341,8 @@ void plan_draw(struct plan *plan, bool http)
 	plan->stall_permille = sometimes(300, 50);
 	if (http)
 		http_plan_draw(plan);
+	servers_plan_draw(plan);
+	front_plan_draw(plan);
 	if (plan->gentle)
 		return;
 	if (prng_chance(prng, 200))
@@ -342,6 +354,26 @@ void plan_draw(struct plan *plan, bool http)
 	if (prng_chance(prng, 600))
 		plan->cut_after_ns = prng_chance(prng, 500) ? 0 :
 		                                              prng_spread(prng, 0, 5 * NS_PER_S);
+}
+
+static void trace_parts(const struct plan *plan)
+{
+	uint32_t i;
+
+	for (i = 0; i < plan->conf.listeners_count; i++)
+		trace("plan: listener %u: headers %u access %u+%u sources %u, %u/s", i,
+		      plan->listeners[i].proxy_protocol, plan->access[i].allow_count,
+		      plan->access[i].deny_count, plan->listeners[i].source_sessions,
+		      plan->listeners[i].source_rate);
+	for (i = 0; i < plan->conf.upstreams_count; i++) {
+		const struct conf_upstream *upstream = &plan->upstreams[i];
+
+		trace("plan: upstream %u: %u servers, balance %d health %d on_down %d eject %u "
+		      "queue %u headers %d pool %d", i, upstream->servers_count,
+		      upstream->balance, upstream->health, upstream->on_down,
+		      upstream->eject_after, upstream->queue, upstream->send_proxy,
+		      upstream->pool);
+	}
 }
 
 void plan_trace(const struct plan *plan)
@@ -356,4 +388,5 @@ void plan_trace(const struct plan *plan)
 	      proxy->session_window, proxy->max_sessions, plan->clients,
 	      plan->conf.upstreams_count, proxy->zero_copy_send, plan->features.recv_credit,
 	      plan->features.send_vector);
+	trace_parts(plan);
 }

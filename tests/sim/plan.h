@@ -15,6 +15,18 @@
 #define PLAN_UPSTREAMS_MAX 2
 #define PLAN_SERVERS_MAX 4
 
+#define PLAN_BLOCKS_MAX 2
+
+/* Who may come to a listener, and who may send it a header of the PROXY protocol. */
+struct plan_access {
+	struct cidr allow[PLAN_BLOCKS_MAX];
+	struct cidr deny[PLAN_BLOCKS_MAX];
+	struct cidr from[PLAN_BLOCKS_MAX];
+	uint32_t allow_count;
+	uint32_t deny_count;
+	uint32_t from_count;
+};
+
 struct plan {
 	/* the engine */
 	struct conf conf;
@@ -24,6 +36,10 @@ struct plan {
 	struct conf_server servers[PLAN_UPSTREAMS_MAX][PLAN_SERVERS_MAX];
 	struct origin origins[PLAN_UPSTREAMS_MAX * PLAN_SERVERS_MAX];
 	uint32_t origins_count;
+	struct plan_access access[PLAN_LISTENERS_MAX];
+	uint32_t source_sessions; /* of listeners that limit them */
+	uint32_t source_rate;
+	uint32_t source_burst;
 	uint32_t workers;
 	uint64_t region_bytes; /* of each worker */
 	bool register_region;
@@ -32,6 +48,8 @@ struct plan {
 	uint32_t fds_max;
 	/* the world */
 	struct faults faults;
+	uint32_t front_faults_permille; /* clients whose PROXY header is not sound */
+	uint32_t front_pieces_permille; /* .. comes in pieces */
 	uint32_t clients;
 	uint64_t arrive_ns; /* clients arrive within so long */
 	bool http; /* all listeners and origins */
@@ -51,5 +69,9 @@ struct origin *plan_add_server(struct plan *plan, uint32_t upstream, uint32_t we
 /* From world->prng. Sets script_draw too. */
 void plan_draw(struct plan *plan, bool http);
 void plan_trace(const struct plan *plan);
+/* Does any upstream get headers of the PROXY protocol? */
+bool plan_sends_headers(const struct plan *plan);
+/* servers_plan.c: a part of it; the upstreams, their servers and origins are there. */
+void servers_plan_draw(struct plan *plan);
 
 #endif

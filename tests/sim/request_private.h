@@ -12,6 +12,8 @@
 void request_look(struct request *request);
 /* Look again then, besides what else may be scheduled. */
 void request_look_after(struct request *request, uint64_t after_ns);
+/* The memory of a send is free. */
+void request_unpin(struct request *request);
 /* Out of its slot, with its last completion. */
 void request_finish(struct request *request, int result, uint32_t flags);
 

@@ -42,6 +42,16 @@ void request_schedule(struct request *request)
 	request_look_after(request, world_delay_ns());
 }
 
+void request_unpin(struct request *request)
+{
+	uint32_t i;
+
+	for (i = 0; i < request->parts_count; i++)
+		sim_buffers_unpin(ring_sim_buffers(request->ring), &request->parts[i],
+		                  request_sends_anywhere(request));
+	request->parts_count = 0;
+}
+
 void request_finish(struct request *request, int result, uint32_t flags)
 {
 	struct sock *sock = request->sock;
@@ -56,8 +66,7 @@ void request_finish(struct request *request, int result, uint32_t flags)
 			if (*slots[i] == request)
 				*slots[i] = NULL;
 	}
-	for (i = 0; i < request->parts_count; i++)
-		sim_buffers_unpin(ring_sim_buffers(request->ring), &request->parts[i]);
+	request_unpin(request);
 	ring_sim_complete(request, result, flags);
 }
 
@@ -71,7 +80,7 @@ static bool recv_has_end(const struct sock *sock)
 
 static bool recv_is_ready(const struct request *request)
 {
-	return pipe_used(&request->sock->conn->in) > 0 || recv_has_end(request->sock) ||
+	return conn_unread(request->sock->conn) > 0 || recv_has_end(request->sock) ||
 	       request->cancelled;
 }
 
@@ -99,7 +108,7 @@ static void recv_end(struct request *request)
 /* How much one receive takes: what there is, or less where the network brings it in pieces. */
 static uint32_t piece_bytes(const struct request *request, uint32_t buffer_bytes)
 {
-	uint64_t bytes = pipe_used(&request->sock->conn->in);
+	uint64_t bytes = conn_unread(request->sock->conn);
 
 	if (bytes > buffer_bytes)
 		bytes = buffer_bytes;
@@ -131,7 +140,7 @@ static bool recv_once(struct request *request)
 	sim_buffers_fill(buffers, &buffer, conn, bytes);
 	conn_received(conn, bytes);
 	flags = RING_BUFFER | (uint32_t)buffer.id << 16;
-	if ((pipe_used(&conn->in) > 0 || recv_has_end(request->sock)) !=
+	if ((conn_unread(conn) > 0 || recv_has_end(request->sock)) !=
 	    world_chance(world->faults.wrong_hint))
 		flags |= RING_NONEMPTY;
 	request->limit = bytes < request->limit ? request->limit - bytes : 0;
@@ -148,7 +157,7 @@ static void recv_look(struct request *request)
 {
 	struct sock *sock = request->sock;
 
-	while (pipe_used(&sock->conn->in) > 0 && !sock->aborted && !sock->stopped) {
+	while (conn_unread(sock->conn) > 0 && !sock->aborted && !sock->stopped) {
 		if (request->cancelled && prng_chance(&world->prng, 500))
 			break;
 		if (!recv_once(request))

@@ -40,6 +40,7 @@ struct request {
 	bool waits;     /* linked: the connect before it issues it */
 	bool doomed;    /* linked behind a connect that failed: never issued */
 	uint32_t events; /* that name it */
+	bool of_check;   /* a connect or send of a health check's; else a session's */
 	/* accept */
 	uint64_t turn; /* of the ring, in which it took so many */
 	uint32_t taken;
@@ -51,6 +52,7 @@ struct request {
 	uint32_t parts_count;
 	uint64_t total;
 	uint64_t sent;
+	uint64_t front;  /* of that, bytes in front of the stream (front.h) */
 	uint64_t offset; /* in the connection's stream, of its first byte */
 	bool reported; /* zero-copy: only the notification is still to come */
 	int refusal;   /* zero-copy: fails with this */
@@ -64,6 +66,12 @@ struct request {
 	struct ring *target_ring;
 	int value;
 };
+
+/* Where HTTP is spoken or PROXY headers are sent, and of checks, what is sent is not all payload memory. */
+static inline bool request_sends_anywhere(const struct request *request)
+{
+	return world->http || world->sends_headers || request->of_check;
+}
 
 void request_issue(struct request *request);
 void request_schedule(struct request *request);

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "http_sim.h"
+#include "watch.h"
 
 struct completion {
 	struct op *op;
@@ -250,7 +251,7 @@ struct request *ring_sim_find(struct ring *ring, const struct op *op)
 
 static const char *kind_name(const struct request *request)
 {
-	static const char *const names[REQUEST_KIND_COUNT] = { "accept", "recv", "send",
+	static const char *const names[REQUEST_KIND_COUNT] = { "accept", "recv", "watch", "send",
 		                                               "connect", "cancel", "post" };
 
 	return request == NULL ? "message" : names[request->kind];
@@ -262,7 +263,7 @@ static void request_home(struct request *request)
 	struct sock *sock = request->sock;
 
 	if (request->kind == REQUEST_SEND && sock->conn != NULL)
-		sock->conn->sent_home += request->sent;
+		sock->conn->sent_home += request->sent - request->front;
 	if (sock != NULL && !request->doomed)
 		sock->ops_away--;
 	request->op->away = false;
@@ -378,7 +379,7 @@ void ring_recv(struct ring *ring, struct op *op, int fd, uint16_t group, uint32_
 }
 
 static struct request *prepare_send(struct ring *ring, struct op *op, int fd,
-                                    const struct iovec *parts, uint32_t count)
+                                    const struct iovec *parts, uint32_t count, bool of_check)
 {
 	struct request *request = prepare(ring, op, REQUEST_SEND, fd);
 	uint32_t i;
@@ -386,11 +387,12 @@ static struct request *prepare_send(struct ring *ring, struct op *op, int fd,
 	assert(count > 0 && count <= RING_VECTOR_MAX);
 	if (world->http && request->sock->conn != NULL)
 		http_origin_asked(request->sock->conn);
+	request->of_check = of_check;
 	request->parts_count = count;
 	for (i = 0; i < count; i++) {
 		request->parts[i] = parts[i];
 		request->total += parts[i].iov_len;
-		sim_buffers_pin(&ring->buffers, &parts[i]);
+		sim_buffers_pin(&ring->buffers, &parts[i], request_sends_anywhere(request));
 	}
 	trace("fd %d: send prepared, %llu bytes in %u parts", fd,
 	      (unsigned long long)request->total, count);
@@ -400,14 +402,14 @@ static struct request *prepare_send(struct ring *ring, struct op *op, int fd,
 void ring_send(struct ring *ring, struct op *op, int fd, const struct iovec *parts, uint32_t count)
 {
 	reserve(ring, 1);
-	(void)prepare_send(ring, op, fd, parts, count);
+	(void)prepare_send(ring, op, fd, parts, count, false);
 }
 
 void ring_send_zero_copy(struct ring *ring, struct op *op, int fd, const struct iovec *parts,
                          uint32_t count)
 {
 	reserve(ring, 1);
-	prepare_send(ring, op, fd, parts, count)->zero_copy =
+	prepare_send(ring, op, fd, parts, count, false)->zero_copy =
 		ring->registered && ring->features.zero_copy_report &&
 		(count == 1 || ring->features.zero_copy_vector);
 }
@@ -416,6 +418,7 @@ void ring_connect(struct ring *ring, struct op *op, int fd, const struct sockadd
                   socklen_t len, uint64_t timeout_ns, struct op *send, const struct iovec *parts,
                   uint32_t count)
 {
+	const struct session *session = watch_session(op);
 	struct request *request;
 
 	(void)len;
@@ -423,6 +426,7 @@ void ring_connect(struct ring *ring, struct op *op, int fd, const struct sockadd
 	reserve(ring, 3);
 	request = prepare(ring, op, REQUEST_CONNECT, fd);
 	request->total = timeout_ns;
+	request->of_check = session == NULL;
 	/* The simulated origins are numbered: by the port, or by the last character of the name. */
 	if (address->sa_family == AF_UNIX)
 		request->port =
@@ -430,9 +434,11 @@ void ring_connect(struct ring *ring, struct op *op, int fd, const struct sockadd
 	else
 		request->port =
 			ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port);
+	if (session != NULL)
+		watch_dial(session, request->port);
 	if (send == NULL)
 		return;
-	request->linked = prepare_send(ring, send, fd, parts, count);
+	request->linked = prepare_send(ring, send, fd, parts, count, request->of_check);
 	request->linked->waits = true;
 }
 

@@ -75,9 +75,10 @@ void sim_buffers_fill(struct sim_buffers *buffers, const struct sim_buffer *buff
                       const struct conn *conn, uint32_t used);
 bool sim_buffers_empty(const struct sim_buffers *buffers, uint16_t group);
 uint32_t sim_buffers_next_bytes(const struct sim_buffers *buffers, uint16_t group);
-/* A send names these bytes; until sim_buffers_unpin() they must not be offered. */
-void sim_buffers_pin(struct sim_buffers *buffers, const struct iovec *part);
-void sim_buffers_unpin(struct sim_buffers *buffers, const struct iovec *part);
+/* A send names these bytes; until sim_buffers_unpin() they must not be offered. `anywhere`: they
+ * may lie outside of the payload memory. */
+void sim_buffers_pin(struct sim_buffers *buffers, const struct iovec *part, bool anywhere);
+void sim_buffers_unpin(struct sim_buffers *buffers, const struct iovec *part, bool anywhere);
 
 struct sim_buffers *ring_sim_buffers(struct ring *ring);
 

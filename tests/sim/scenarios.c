@@ -8,6 +8,47 @@
 
 #define AWAIT_NS (1000 * NS_PER_S)
 
+const struct scenario *const scenario_lists[SCENARIO_LISTS] = {
+	scenarios_life,   scenarios_relay, scenarios_http, scenarios_queue,
+	scenarios_health, scenarios_clients,
+};
+
+const struct script scenario_silent = { .write_max = 1, .read_max = 65536, .pause_ns = 20000,
+	                                .capacity = 65536, .finish = FINISH_NEVER };
+
+void scenario_clients(struct sim *sim, uint32_t count, const struct script *script)
+{
+	while (count-- > 0)
+		(void)sim_client(sim, 0, script);
+}
+
+void scenario_leave(struct peer *peer)
+{
+	peer->script.fault = FAULT_RESET;
+	peer->faulted = true;
+	peer_reset(peer);
+}
+
+enum server_state scenario_state(const struct sim *sim, uint32_t place)
+{
+	struct upstream_row row;
+
+	if (!flow_server_row(sim->flows[0], place, &row))
+		world_fail("there is no server %u", place);
+	return server_state(row.server);
+}
+
+void scenario_await_state(struct sim *sim, uint32_t place, enum server_state state)
+{
+	uint64_t until_ns = world->now_ns + AWAIT_NS;
+
+	while (scenario_state(sim, place) != state) {
+		if (world->now_ns >= until_ns)
+			world_fail("server %u does not come to state %d", place, state);
+		sim_step(sim, until_ns);
+	}
+}
+
 struct script scenario_script(uint64_t total)
 {
 	return (struct script){ .total = total, .write_max = 1u << 20, .read_max = 1u << 20,
@@ -66,7 +107,9 @@ static uint32_t run_list(const struct scenario *list, const char *name, bool ver
 
 uint32_t scenarios_run(const char *name, bool verbose, void (*starts)(const char *name))
 {
-	return run_list(scenarios_life, name, verbose, starts) +
-	       run_list(scenarios_relay, name, verbose, starts) +
-	       run_list(scenarios_http, name, verbose, starts);
+	uint32_t count = 0, i;
+
+	for (i = 0; i < SCENARIO_LISTS; i++)
+		count += run_list(scenario_lists[i], name, verbose, starts);
+	return count;
 }

@@ -4,15 +4,6 @@
  */
 #include "scenarios.h"
 
-static const struct script silent = { .write_max = 1, .read_max = 65536, .pause_ns = 20000,
-	                              .capacity = 65536, .finish = FINISH_NEVER };
-
-static void clients(struct sim *sim, uint32_t count, const struct script *script)
-{
-	while (count-- > 0)
-		(void)sim_client(sim, 0, script);
-}
-
 static struct origin *one_server(struct plan *plan, const struct script *script)
 {
 	struct origin *origin = plan_add_server(plan, 0, 1);
@@ -30,7 +21,7 @@ static void no_descriptor_backs_off_and_recovers(struct sim *sim, struct plan *p
 	one_server(plan, &script);
 	sim_open(sim, plan);
 	world->fds_max = 4; /* the listening socket's own */
-	clients(sim, 3, &script);
+	scenario_clients(sim, 3, &script);
 	sim_run_for(sim, NS_PER_S);
 	require(stat_of(sim, accept_no_descriptor) >= 5);
 	require(stat_of(sim, accept_no_descriptor) <= 22); /* at most every 50 ms */
@@ -51,7 +42,7 @@ static void odd_accept_errors_back_off_too(struct sim *sim, struct plan *plan)
 	one_server(plan, &script);
 	plan->faults.accept_no_fd = 500;
 	sim_open(sim, plan);
-	clients(sim, 20, &script);
+	scenario_clients(sim, 20, &script);
 	await_stat(sim, sessions_total, 20);
 	require(stat_of(sim, accept_errors) + stat_of(sim, accept_no_descriptor) >= 1);
 	sim_finish(sim);
@@ -65,7 +56,7 @@ static void at_the_limit_connections_wait_in_the_backlog(struct sim *sim, struct
 	one_server(plan, &script);
 	plan->conf.proxy.max_sessions = 2;
 	sim_open(sim, plan);
-	clients(sim, 16, &script);
+	scenario_clients(sim, 16, &script);
 	for (i = 0; i < 2000; i++) {
 		require(flow_shared_sessions(sim->shared) <= 2);
 		require(stat_of(sim, sessions) <= 2);
@@ -86,7 +77,7 @@ static void one_too_many_is_parked_and_served_later(struct sim *sim, struct plan
 	plan->workers = 3;
 	plan->conf.proxy.max_sessions = 1;
 	sim_open(sim, plan);
-	clients(sim, 30, &script);
+	scenario_clients(sim, 30, &script);
 	await_stat(sim, sessions_total, 30);
 	require(stat_of(sim, accept_parked) >= 1);
 	require(stat_of(sim, accept_refused) == 0);
@@ -105,7 +96,7 @@ static void connections_are_handed_over_in_turn(struct sim *sim, struct plan *pl
 	plan->workers = 3;
 	plan->conf.proxy.accept = ACCEPT_ROUND_ROBIN;
 	sim_open(sim, plan);
-	clients(sim, 12, &script);
+	scenario_clients(sim, 12, &script);
 	await_stat(sim, sessions_total, 12);
 	sim_run_for(sim, 10 * NS_PER_MS); /* the sender is told last */
 	require(stat_of(sim, handed_over) == 8);
@@ -125,7 +116,7 @@ static void a_failed_hand_over_is_served_locally(struct sim *sim, struct plan *p
 	plan->conf.proxy.accept = ACCEPT_LEAST_SESSIONS;
 	plan->faults.post_fails = 1000;
 	sim_open(sim, plan);
-	clients(sim, 12, &script);
+	scenario_clients(sim, 12, &script);
 	await_stat(sim, sessions_total, 12);
 	sim_run_for(sim, 10 * NS_PER_MS);
 	require(stat_of(sim, handed_back) >= 1);
@@ -148,7 +139,7 @@ static void a_burst_at_the_limit_with_slow_workers_is_not_refused(struct sim *si
 	sim_open(sim, plan);
 	sim->workers[1].asleep_until_ns = world->now_ns + 100 * NS_PER_MS;
 	sim->workers[2].asleep_until_ns = world->now_ns + 100 * NS_PER_MS;
-	clients(sim, 400, &silent);
+	scenario_clients(sim, 400, &scenario_silent);
 	sim_run_for(sim, 200 * NS_PER_MS);
 	require(stat_of(sim, accept_refused) == 0);
 	require(stat_of(sim, sessions) == 100);
@@ -161,16 +152,16 @@ static void a_burst_at_the_limit_with_slow_workers_is_not_refused(struct sim *si
 
 static void closing_waits_for_the_connect_that_is_still_away(struct sim *sim, struct plan *plan)
 {
-	struct script script = silent;
+	struct script script = scenario_silent;
 
-	one_server(plan, &silent)->is_silent = 1000;
+	one_server(plan, &scenario_silent)->is_silent = 1000;
 	plan->faults.cancel_late = 1000;
 	script.total = 10;
 	script.fault = FAULT_RESET;
 	script.fault_at = 10;
 	plan->gentle = false;
 	sim_open(sim, plan);
-	clients(sim, 1, &script);
+	scenario_clients(sim, 1, &script);
 	await_close(sim, CLIENT_RESET, 1);
 	require(stat_of(sim, sessions) == 1); /* closing: the connect and its send are away */
 	require(flow_shared_sessions(sim->shared) == 1);
@@ -190,7 +181,7 @@ static void linked_send_is_sent_to_the_next_server_after_refusal(struct sim *sim
 	one_server(plan, &script);
 	sim_open(sim, plan);
 	sim->workers[0].asleep_until_ns = world->now_ns + NS_PER_MS; /* the bytes come meanwhile */
-	clients(sim, 1, &script);
+	scenario_clients(sim, 1, &script);
 	await_stat(sim, sessions_total, 1);
 	sim_run_for(sim, NS_PER_S);
 	require(stat_of(sim, connect_retries) == 1);
@@ -214,7 +205,7 @@ static void all_end_by(struct sim *sim, struct plan *plan, size_t reason)
 	plan_add_server(plan, 0, 0);
 	plan->gentle = false;
 	sim_open(sim, plan);
-	clients(sim, 5, &script);
+	scenario_clients(sim, 5, &script);
 	scenario_await(sim, offsetof(struct flow_sums, closes) + reason * sizeof(uint64_t), 5,
 	               close_reason_names[reason]);
 	sim_finish(sim);
@@ -265,10 +256,10 @@ static void time_limit(struct sim *sim, struct plan *plan, const struct script *
 	uint64_t started_ns;
 
 	plan->gentle = false;
-	one_server(plan, &silent);
+	one_server(plan, &scenario_silent);
 	sim_open(sim, plan);
 	started_ns = world->now_ns;
-	clients(sim, 1, client);
+	scenario_clients(sim, 1, client);
 	scenario_await(sim, offsetof(struct flow_sums, closes) + reason * sizeof(uint64_t), 1,
 	               close_reason_names[reason]);
 	require(world->now_ns - started_ns >= after_ns);
@@ -279,13 +270,13 @@ static void time_limit(struct sim *sim, struct plan *plan, const struct script *
 static void an_idle_client_is_closed_after_client_timeout(struct sim *sim, struct plan *plan)
 {
 	plan->listeners[0].client_timeout_ns = 3 * NS_PER_S;
-	time_limit(sim, plan, &silent, CLOSE_CLIENT_TIMEOUT, 3 * NS_PER_S);
+	time_limit(sim, plan, &scenario_silent, CLOSE_CLIENT_TIMEOUT, 3 * NS_PER_S);
 }
 
 static void an_idle_server_is_closed_after_server_timeout(struct sim *sim, struct plan *plan)
 {
 	plan->upstreams[0].server_timeout_ns = 2 * NS_PER_S;
-	time_limit(sim, plan, &silent, CLOSE_SERVER_TIMEOUT, 2 * NS_PER_S);
+	time_limit(sim, plan, &scenario_silent, CLOSE_SERVER_TIMEOUT, 2 * NS_PER_S);
 }
 
 static void a_half_closed_session_is_closed_after_fin_timeout(struct sim *sim, struct plan *plan)
@@ -307,7 +298,7 @@ static void a_drain_lets_sessions_go_on_and_accepts_no_more(struct sim *sim, str
 	slow.pause_ns = NS_PER_MS;
 	one_server(plan, &slow);
 	sim_open(sim, plan);
-	clients(sim, 4, &slow);
+	scenario_clients(sim, 4, &slow);
 	await_stat(sim, sessions, 4);
 	sim_drain(sim);
 	sim_run_for(sim, 100 * NS_PER_US);
@@ -323,10 +314,10 @@ static void a_drain_lets_sessions_go_on_and_accepts_no_more(struct sim *sim, str
 static void a_cut_ends_every_session_with_its_reason(struct sim *sim, struct plan *plan)
 {
 	plan->gentle = false;
-	one_server(plan, &silent);
-	one_server(plan, &silent)->is_silent = 1000; /* some still connect */
+	one_server(plan, &scenario_silent);
+	one_server(plan, &scenario_silent)->is_silent = 1000; /* some still connect */
 	sim_open(sim, plan);
-	clients(sim, 10, &silent);
+	scenario_clients(sim, 10, &scenario_silent);
 	await_stat(sim, sessions, 10);
 	sim_run_for(sim, 10 * NS_PER_MS);
 	sim_drain(sim);
@@ -345,9 +336,9 @@ static void second_close_keeps_the_first_reason(struct sim *sim, struct plan *pl
 	plan->gentle = false;
 	plan->faults.not_inline = 1000;
 	plan->faults.late = 1000;
-	one_server(plan, &silent);
+	one_server(plan, &scenario_silent);
 	sim_open(sim, plan);
-	clients(sim, 1, &resets);
+	scenario_clients(sim, 1, &resets);
 	await_close(sim, CLIENT_RESET, 1);
 	require(stat_of(sim, sessions) == 1); /* something is away still */
 	sim_cut(sim, CLOSE_STOP_CUT);
@@ -360,12 +351,12 @@ static void second_close_keeps_the_first_reason(struct sim *sim, struct plan *pl
 static void what_arrives_after_a_cut_is_cut_too(struct sim *sim, struct plan *plan)
 {
 	plan->gentle = false;
-	one_server(plan, &silent);
+	one_server(plan, &scenario_silent);
 	plan->workers = 2;
 	plan->conf.proxy.accept = ACCEPT_ROUND_ROBIN;
 	sim_open(sim, plan);
 	sim->workers[1].asleep_until_ns = world->now_ns + 20 * NS_PER_MS;
-	clients(sim, 8, &silent);
+	scenario_clients(sim, 8, &scenario_silent);
 	await_stat(sim, accepts, 8);
 	sim_run_for(sim, NS_PER_MS);
 	sim_cut(sim, CLOSE_STOP_CUT);

@@ -6,12 +6,6 @@
 
 #define SLICE 4096u
 
-static void clients(struct sim *sim, uint32_t count, const struct script *script)
-{
-	while (count-- > 0)
-		(void)sim_client(sim, 0, script);
-}
-
 static uint64_t held_bytes(const struct sim *sim)
 {
 	return flow_region_bytes(sim->flows[0]) - flow_home_bytes(sim->flows[0]);
@@ -25,7 +19,7 @@ static void finish_all(struct sim *sim, struct plan *plan, const struct script *
 {
 	plan_add_server(plan, 0, 1)->script = server;
 	sim_open(sim, plan);
-	clients(sim, 10, client);
+	scenario_clients(sim, 10, client);
 	await_stat(sim, sessions_total, 10);
 	sim_run_for(sim, NS_PER_S);
 	require(stat_of(sim, accepts) == 10 && stat_of(sim, sessions) == 0);
@@ -118,7 +112,7 @@ static void cut_answer(struct sim *sim, struct plan *plan, enum conf_zero_copy z
 	plan->register_region = true;
 	plan_add_server(plan, 0, 1)->script = &resets;
 	sim_open(sim, plan);
-	clients(sim, 4, &asks);
+	scenario_clients(sim, 4, &asks);
 	await_stat(sim, sessions_total, 4);
 	sim_run_for(sim, NS_PER_S);
 	require(close_of(sim, SERVER_RESET) == 4);
@@ -143,7 +137,7 @@ static void a_short_send_is_followed_by_the_rest(struct sim *sim, struct plan *p
 	plan->faults.short_send = 500;
 	plan_add_server(plan, 0, 1)->script = &script;
 	sim_open(sim, plan);
-	clients(sim, 4, &script);
+	scenario_clients(sim, 4, &script);
 	await_stat(sim, sessions_total, 4);
 	sim_run_for(sim, 10 * NS_PER_S);
 	require(stat_of(sim, send_short) >= 1);
@@ -169,7 +163,7 @@ static void tiny_writes_to_a_stalled_reader_are_cancelled_and_bounded(struct sim
 	plan->gentle = false;
 	plan_add_server(plan, 0, 1)->script = &stalls;
 	sim_open(sim, plan);
-	clients(sim, 1, &drips);
+	scenario_clients(sim, 1, &drips);
 	for (i = 0; i < 20000; i++) {
 		sim_step(sim, world->now_ns + NS_PER_MS);
 		if (held_bytes(sim) > most)
@@ -201,7 +195,7 @@ static void the_starved_are_served_first_come_first_served(struct sim *sim, stru
 	plan->conf.proxy.session_window = 4 * SLICE;
 	plan_add_server(plan, 0, 1)->script = &stalls;
 	sim_open(sim, plan);
-	clients(sim, 1, &hog);
+	scenario_clients(sim, 1, &hog);
 	sim_run_for(sim, 100 * NS_PER_MS);
 	require(flow_home_bytes(sim->flows[0]) == 0);
 	for (i = 0; i < 3; i++) {
@@ -233,7 +227,7 @@ static void a_direction_of_whole_slices_streams(struct sim *sim, struct plan *pl
 	plan->region_bytes = 8u << 20;
 	plan_add_server(plan, 0, 1)->script = &much;
 	sim_open(sim, plan);
-	clients(sim, 2, &little);
+	scenario_clients(sim, 2, &little);
 	await_stat(sim, streams, 2);
 	await_close(sim, CLIENT_FINISHED, 1);
 	plan->clients = 2;
@@ -259,7 +253,7 @@ static void large_sends_are_not_copied(struct sim *sim, struct plan *plan)
 	zero_copy(sim, plan, &much);
 	plan_add_server(plan, 0, 1)->script = &much;
 	sim_open(sim, plan);
-	clients(sim, 1, &much);
+	scenario_clients(sim, 1, &much);
 	await_stat(sim, zero_copy_sends, 10);
 	require(stat_of(sim, zero_copy_copied) == 0);
 	sim_run_for(sim, 10 * NS_PER_S);
@@ -276,7 +270,7 @@ static void a_kernel_that_copies_all_the_same_is_not_asked_again(struct sim *sim
 	plan->faults.zero_copy_copied = 1000;
 	plan_add_server(plan, 0, 1)->script = &much;
 	sim_open(sim, plan);
-	clients(sim, 1, &much);
+	scenario_clients(sim, 1, &much);
 	await_stat(sim, zero_copy_copied, 1);
 	sim_run_for(sim, 20 * NS_PER_S);
 	/* Once in each direction, but for what was under way. */
@@ -294,7 +288,7 @@ static void a_send_that_cannot_be_zero_copy_is_copied(struct sim *sim, struct pl
 	plan->faults.zero_copy_fails = 300; /* no memory for it */
 	plan_add_server(plan, 0, 1)->script = &much;
 	sim_open(sim, plan);
-	clients(sim, 2, &much);
+	scenario_clients(sim, 2, &much);
 	await_stat(sim, sessions_total, 2);
 	sim_run_for(sim, 20 * NS_PER_S);
 	plan->clients = 2;

@@ -7,14 +7,16 @@
  * with the stream again when its notification is made: it must not have changed meanwhile.
  *
  * The world learns which client a server's connection belongs to from the session that embeds the
- * connect's op. That is all it knows of the engine's insides.
+ * connect's op; a connect that is not a session's is a health check's.
  */
 #include <errno.h>
 
 #include "flow/session.h"
+#include "front.h"
 #include "peer.h"
 #include "request_private.h"
 #include "ring_sim.h"
+#include "watch.h"
 
 /* --- sending --------------------------------------------------------------------------------- */
 
@@ -23,15 +25,20 @@ static void notify(void *subject)
 	struct request *request = subject;
 	uint64_t offset = request->offset;
 	uint64_t left = request->sent;
+	uint64_t front = request->front;
 	uint32_t i;
 
 	request->events--;
 	for (i = 0; left > 0; i++) {
 		const struct iovec *part = &request->parts[i];
 		uint64_t here = part->iov_len < left ? part->iov_len : left;
+		uint64_t skip = here < front ? here : front;
 
-		conn_check_sent(request->sock->conn, offset, part->iov_base, here);
-		offset += here;
+		if (here > skip)
+			conn_check_sent(request->sock->conn, offset,
+			                (const uint8_t *)part->iov_base + skip, here - skip);
+		offset += here - skip;
+		front -= skip;
 		left -= here;
 	}
 	request_finish(request,
@@ -70,7 +77,8 @@ static void take(struct request *request, uint64_t bytes)
 			continue;
 		}
 		here = part->iov_len - skip < bytes ? part->iov_len - skip : bytes;
-		conn_send(request->sock->conn, (const uint8_t *)part->iov_base + skip, here);
+		request->front += conn_send(request->sock->conn,
+		                            (const uint8_t *)part->iov_base + skip, here);
 		skip = 0;
 		bytes -= here;
 	}
@@ -152,12 +160,13 @@ void send_issue(struct request *request)
 
 static void pair(struct request *request, struct conn *conn)
 {
-	const struct session *session =
-		container_of(request->op, struct server_conn, connect)->session;
+	const struct session *session = watch_session(request->op);
 	struct conn *client = sock_of(session->client.fd)->conn;
 
 	if (session_fd(session, SIDE_SERVER) != request->fd)
 		world_fail("descriptor %d: a connect that is not its session's", request->fd);
+	front_expect(conn, client, session->upstream->send_proxy);
+	watch_connected(session->server, conn);
 	if (client->http) {
 		trace("conn %llx: to origin %u, first for conn %llx", (unsigned long long)conn->key,
 		      request->port, (unsigned long long)client->key);
@@ -178,8 +187,9 @@ static void connect_failed(struct request *request, int error)
 	request_finish(request, error, 0);
 	if (linked == NULL)
 		return;
-	/* Never issued, so it does not hold the descriptor. */
+	/* Never issued, so it holds neither the descriptor nor its memory. */
 	linked->doomed = true;
+	request_unpin(linked);
 	linked->sock->ops_away--;
 	if (prng_chance(&world->prng, 500))
 		send_look(linked);
@@ -190,10 +200,11 @@ static void connect_failed(struct request *request, int error)
 static void connected(struct request *request)
 {
 	struct request *linked = request->linked;
-	struct conn *conn = origin_accept(request->port);
+	struct conn *conn = origin_accept(request->port, request->of_check);
 
 	conn_attach(conn, request->sock);
-	pair(request, conn);
+	if (!request->of_check)
+		pair(request, conn);
 	peer_start(conn->peer);
 	request_finish(request, 0, 0);
 	if (linked == NULL)
@@ -225,7 +236,7 @@ void connect_issue(struct request *request)
 	if (sock->connect != NULL || sock->conn != NULL)
 		world_fail("descriptor %d: is connected twice", request->fd);
 	sock->connect = request;
-	request->outcome = origin_answer(request->port, &after_ns);
+	request->outcome = origin_answer(request->port, request->of_check, &after_ns);
 	if (after_ns >= request->total) { /* the linked deadline */
 		request->outcome = -ECANCELED;
 		after_ns = request->total;

@@ -6,7 +6,9 @@
 
 #include <stdlib.h>
 
+#include "front.h"
 #include "http_sim.h"
+#include "watch.h"
 
 /* Virtual time after which a world that does not end hangs. */
 #define LIVENESS_NS (3000 * NS_PER_S)
@@ -44,6 +46,7 @@ static void open_worker(struct sim *sim, uint32_t index)
 			sim->listeners[index][i] = sock_listen(
 				plan->binds[i].kind != ADDR_UNIX, plan->listeners[i].backlog);
 			sim->listeners[index][i]->http = plan->listeners[i].mode == MODE_HTTP;
+			sim->listeners[index][i]->conf = &plan->listeners[i];
 		}
 		listen_fds[i] = accepts_here(plan, index) ? sim->listeners[index][i]->fd : -1;
 	}
@@ -72,6 +75,8 @@ void sim_open(struct sim *sim, struct plan *plan)
 	world->slice_bytes = plan->conf.proxy.buffer_size;
 	origins_set(plan->origins, plan->origins_count);
 	http_open(plan);
+	front_open(plan);
+	watch_open(sim);
 	plan_trace(plan);
 	result = flow_shared_open(&sim->shared, &plan->conf, plan->conf.proxy.max_sessions,
 	                          plan->workers);
@@ -108,6 +113,7 @@ static void after_turn(struct sim *sim, struct sim_worker *worker)
 		flow_check(worker->flow);
 	if (sim->plan->http)
 		http_check(sim);
+	watch_turn(sim, (uint32_t)(worker - sim->workers));
 	worker->over = flow_is_over(worker->flow);
 	if (worker->over) {
 		/* Its loop would have ended here: it must be told to, and is asked no more. */
@@ -280,6 +286,7 @@ void sim_finish(struct sim *sim)
 	while (world->events_count > 0)
 		(void)world_step(world->now_ns + NS_PER_S);
 	checks_at_end(sim);
+	watch_check_end(sim);
 	for (i = 0; i < sim->plan->workers; i++) {
 		ring_close(sim->workers[i].ring);
 		flow_close(sim->flows[i]);
@@ -287,6 +294,7 @@ void sim_finish(struct sim *sim)
 	}
 	flow_shared_close(sim->shared);
 	checks_when_closed();
+	front_close();
 	http_close();
 }
 

@@ -135,14 +135,13 @@ static bool run_scenario_apart(const char *name)
 
 static int run_scenarios(const struct run *run)
 {
-	const struct scenario *const lists[] = { scenarios_life, scenarios_relay, scenarios_http };
 	const struct scenario *row;
 	uint32_t failures = 0, i;
 
 	if (!run->keep_going || run->scenario != NULL)
 		return scenarios_run(run->scenario, run->verbose, scenario_starts) > 0 ? 0 : 2;
-	for (i = 0; i < ARRAY_COUNT(lists); i++)
-		for (row = lists[i]; row->name != NULL; row++)
+	for (i = 0; i < SCENARIO_LISTS; i++)
+		for (row = scenario_lists[i]; row->name != NULL; row++)
 			failures += run_scenario_apart(row->name);
 	printf("sim: %u scenarios failed\n", failures);
 	return failures == 0 ? 0 : 1;

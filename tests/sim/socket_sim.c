@@ -5,11 +5,11 @@
  */
 #include "socket_sim.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <stdlib.h>
 
+#include "front.h"
 #include "peer.h"
 #include "request_sim.h"
 #include "ring/ring.h"
@@ -147,6 +147,15 @@ void conn_write(struct conn *conn, uint64_t bytes)
 		sock_poke(conn->sock);
 }
 
+void conn_write_front(struct conn *conn, uint64_t bytes)
+{
+	assert(!conn->in.finished && !conn->peer_reset);
+	assert(bytes > 0 && conn->in_front.written + bytes <= conn->in_front.bytes.count);
+	conn->in_front.written += bytes;
+	if (conn->sock != NULL)
+		sock_poke(conn->sock);
+}
+
 uint64_t conn_waiting(const struct conn *conn)
 {
 	return pipe_used(&conn->out);
@@ -177,8 +186,10 @@ void conn_reset(struct conn *conn)
 		return;
 	conn->peer_reset = true;
 	/* What was received before the reset may be read still, or not. */
-	if (prng_chance(&world->prng, 500))
+	if (prng_chance(&world->prng, 500)) {
 		conn->in.written = conn->in.read;
+		conn->in_front.written = conn->in_front.read;
+	}
 	conn->out.read = conn->out.written;
 	if (conn->sock != NULL) {
 		conn->sock->error = ECONNRESET;
@@ -199,9 +210,14 @@ void conn_break(struct conn *conn)
 void conn_received(struct conn *conn, uint64_t bytes)
 {
 	const struct conn *pair = conn->pair;
+	struct front *front = &conn->in_front;
+	uint64_t first = front->written - front->read;
 	uint64_t queued;
 
-	conn->in.read += bytes;
+	if (first > bytes)
+		first = bytes;
+	front->read += first;
+	conn->in.read += bytes - first;
 	if (conn->peer != NULL)
 		peer_poke(conn->peer);
 	if (conn->http)
@@ -242,16 +258,34 @@ void conn_check_sent(const struct conn *conn, uint64_t offset, const uint8_t *by
 		           (unsigned long long)count);
 }
 
-void conn_send(struct conn *conn, const uint8_t *bytes, uint64_t count)
+uint64_t conn_send(struct conn *conn, const uint8_t *bytes, uint64_t count)
 {
+	uint64_t first = front_take(conn, bytes, count);
+
+	bytes += first;
+	count -= first;
+	if (count == 0)
+		return first;
 	if (conn->http)
 		bytes_add(&conn->out.kept, bytes, count);
 	conn_check_sent(conn, conn->out.written, bytes, count);
 	conn->out.written += count;
+	return first;
 }
 
 void conn_fill(const struct conn *conn, uint8_t *bytes, uint64_t count)
 {
+	const struct front *front = &conn->in_front;
+	uint64_t first = front->written - front->read;
+
+	if (first > count)
+		first = count;
+	if (first > 0)
+		memcpy(bytes, front->bytes.at + front->read, first);
+	bytes += first;
+	count -= first;
+	if (count == 0)
+		return;
 	if (conn->http)
 		memcpy(bytes, conn->in.kept.at + conn->in.read, count);
 	else
@@ -267,6 +301,9 @@ static void check_finish(const struct conn *conn, const char *how)
 		return; /* nobody sees it */
 	if (pair == NULL)
 		world_fail("conn %llx: %s looks like a clean end, but no session was made",
+		           (unsigned long long)conn->key, how);
+	if (conn->out_front.is_due)
+		world_fail("conn %llx: %s in front of the PROXY header",
 		           (unsigned long long)conn->key, how);
 	if (!pair->in.finished || !pair->end_read)
 		world_fail("conn %llx: %s, but the other side has not finished",
@@ -331,7 +368,7 @@ void sock_close(struct sock *sock)
 		close_backlog(sock);
 	if (conn != NULL) {
 		/* Unread data turns a close into a reset. */
-		if (pipe_used(&conn->in) > 0 && !conn->peer_reset)
+		if (conn_unread(conn) > 0 && !conn->peer_reset)
 			reset_peer(conn);
 		else if (!sock->aborted)
 			finish(sock, "close");
@@ -392,14 +429,23 @@ int ring_socket_peek(struct ring *ring, int fd)
 	(void)ring;
 	if (conn->peer_reset)
 		return -ECONNRESET;
-	if (conn->in.written > conn->in.read)
+	if (conn_unread(conn) > 0)
 		return 1;
 	return conn->in.finished ? 0 : -EAGAIN;
 }
 
+static void name(const struct addr *addr, struct sockaddr_storage *out, socklen_t *len)
+{
+	assert(addr->len > 0);
+	memcpy(out, &addr->u, addr->len);
+	*len = addr->len;
+}
+
 int ring_socket_local(struct ring *ring, int fd, struct sockaddr_storage *local, socklen_t *len)
 {
-	return ring_socket_peer(ring, fd, local, len);
+	(void)ring;
+	name(&sock_of(fd)->conn->local, local, len);
+	return 0;
 }
 
 int ring_socket_bind(struct ring *ring, int fd, const struct sockaddr *address, socklen_t len)
@@ -413,13 +459,8 @@ int ring_socket_bind(struct ring *ring, int fd, const struct sockaddr *address, 
 
 int ring_socket_peer(struct ring *ring, int fd, struct sockaddr_storage *peer, socklen_t *len)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-
 	(void)ring;
-	(void)sock_of(fd);
-	memcpy(peer, &address, sizeof(address));
-	*len = sizeof(address);
+	name(&sock_of(fd)->conn->address, peer, len);
 	return 0;
 }
 
@@ -432,6 +473,7 @@ void ring_socket_abort(struct ring *ring, int fd)
 	sock->aborted = true;
 	if (sock->conn != NULL) {
 		sock->conn->proxy_aborted = true;
+		sock->conn->aborted_ns = world->now_ns;
 		reset_peer(sock->conn);
 	}
 	sock_poke(sock);

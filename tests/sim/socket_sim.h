@@ -26,7 +26,11 @@
 #ifndef SIM_SOCKET_SIM_H
 #define SIM_SOCKET_SIM_H
 
+#include "net/addr.h"
 #include "world.h"
+
+struct conf_listener;
+struct origin;
 
 struct bytes {
 	uint8_t *at;
@@ -42,6 +46,20 @@ struct pipe {
 	bool finished; /* nothing is written any more */
 };
 
+/* What goes in front of a connection's own bytes (front.h). */
+struct front {
+	struct bytes bytes; /* from a client: all of it. To a server: what has come */
+	uint64_t written;
+	uint64_t read;
+	uint32_t piece_max; /* bytes that are written at a time */
+	bool is_cut;        /* the client finishes behind these bytes */
+	bool is_due;        /* to a server: it has not come in whole yet */
+	int version;        /* enum conf_send_proxy */
+};
+
+/* Why a client must reach no server. */
+enum bar { BAR_NONE, BAR_HEADER, BAR_ACCESS };
+
 struct conn {
 	struct list node; /* in world->conns */
 	uint64_t key;     /* of the content that the peer writes */
@@ -50,6 +68,21 @@ struct conn {
 	struct conn *pair; /* the other connection of the session, once both stand */
 	struct pipe in;    /* peer to proxy */
 	struct pipe out;   /* proxy to peer */
+	struct front in_front;
+	struct front out_front;
+	/* Of a client: its socket's two ends, and who it is. Of a server's connection: what the
+	 * header that comes to it must name. */
+	struct addr address;
+	struct addr local;
+	struct addr source;
+	const struct conf_listener *listener; /* of a client */
+	struct origin *origin;                /* of a session's connection to a server */
+	const struct origin *dialled;         /* for a client, last */
+	uint64_t dialled_ns;                  /* when */
+	uint64_t aborted_ns;                  /* by the engine */
+	enum bar bar;
+	bool is_check; /* a health check of the engine's */
+	bool reached;  /* something of this client's was to reach a server */
 	uint64_t sent_home; /* bytes of out in sends that the engine was told of */
 	bool from_client;
 	bool tcp;
@@ -71,6 +104,7 @@ struct sock {
 	bool listening;
 	bool tcp;
 	bool http;     /* listening: its clients speak it */
+	const struct conf_listener *conf; /* listening */
 	bool finished; /* the engine sends no more */
 	bool stopped;
 	bool aborted;
@@ -105,6 +139,7 @@ void conn_attach(struct conn *conn, struct sock *sock);
 /* The peer's side. */
 uint64_t conn_room(const struct conn *conn);
 void conn_write(struct conn *conn, uint64_t bytes);
+void conn_write_front(struct conn *conn, uint64_t bytes);
 uint64_t conn_waiting(const struct conn *conn);
 void conn_read(struct conn *conn, uint64_t bytes);
 void conn_finish(struct conn *conn);
@@ -114,8 +149,8 @@ void conn_break(struct conn *conn);
 
 /* The engine's side. */
 void conn_received(struct conn *conn, uint64_t bytes);
-/* Bytes that a send copies to the network. */
-void conn_send(struct conn *conn, const uint8_t *bytes, uint64_t count);
+/* Bytes that a send copies to the network: how many of them belonged to the front. */
+uint64_t conn_send(struct conn *conn, const uint8_t *bytes, uint64_t count);
 /* The memory of a zero-copy send, before it is given back. */
 void conn_check_sent(const struct conn *conn, uint64_t offset, const uint8_t *bytes,
                      uint64_t count);
@@ -132,6 +167,18 @@ static inline uint64_t pipe_used(const struct pipe *pipe)
 static inline uint64_t pipe_room(const struct pipe *pipe)
 {
 	return pipe->capacity - pipe_used(pipe);
+}
+
+/* The peer finished; what it did after the engine had been told does not matter. */
+static inline bool conn_has_ended(const struct conn *conn)
+{
+	return conn->in.finished && (conn->end_read || !conn->peer_reset);
+}
+
+/* What the engine could receive. */
+static inline uint64_t conn_unread(const struct conn *conn)
+{
+	return conn->in_front.written - conn->in_front.read + pipe_used(&conn->in);
 }
 
 #endif

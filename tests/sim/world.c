@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "socket_sim.h"
 
@@ -46,6 +47,8 @@ static void free_kept(void)
 
 		free(conn->in.kept.at);
 		free(conn->out.kept.at);
+		free(conn->in_front.bytes.at);
+		free(conn->out_front.bytes.at);
 	}
 }
 
@@ -151,6 +154,13 @@ bool world_step(uint64_t until_ns)
 	world->events_fired++;
 	event.fire(event.subject);
 	return true;
+}
+
+/* In the C library's place: chance that the engine asks the system for is the seed's too. */
+int getentropy(void *bytes, size_t count)
+{
+	stream_fill(mix64(world->seed) | 1, 0, bytes, count);
+	return 0;
 }
 
 uint64_t world_delay_ns(void)

@@ -72,6 +72,8 @@ struct world {
 	uint64_t seed;
 	bool verbose;
 	bool http; /* its clients and servers speak HTTP */
+	bool engine_writes; /* .. into payload memory: heads, and what is behind a PROXY header */
+	bool sends_headers; /* of the PROXY protocol, from memory of its own */
 	struct prng prng;
 	uint64_t now_ns;
 	struct faults faults;
