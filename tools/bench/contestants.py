@@ -17,11 +17,14 @@ import time
 import scenarios
 
 NAMES = ("direct", "sluice", "other", "haproxy", "haproxy-splice", "nginx", "sluice-as-tcp",
-         "sluice-routes")
-# Sluice against itself, for http scenarios only: the same requests through mode = tcp, and through
-# the last of a thousand routes. Asked for by name.
-VARIANTS = ("sluice-as-tcp", "sluice-routes")
+         "sluice-routes", "sluice-servers")
+# Sluice against itself, asked for by name. For http scenarios only: the same requests through
+# mode = tcp, and through the last of a thousand routes; for all: with a thousand servers to choose
+# among, all of them the same origin.
+VARIANTS_OF_HTTP = ("sluice-as-tcp", "sluice-routes")
+VARIANTS = (*VARIANTS_OF_HTTP, "sluice-servers")
 ROUTES = 1000
+SERVERS = 1000
 HOST = "127.0.0.1"
 SESSIONS_MAX = 9000
 START_SECONDS = 8.0
@@ -141,7 +144,9 @@ def sluice_config(job):
                           f"host = h{i}.test", f"upstream = {service}"]
             lines += [f"[route {service}-last]", f"listener = {service}", f"host = {HOST}",
                       f"path = /*", f"upstream = {service}"]
-        lines += [f"[upstream {service}]", f"server = {HOST}:{origin}"]
+        servers = SERVERS if job.name == "sluice-servers" else 1
+        lines += [f"[upstream {service}]"]
+        lines += [f"server = {HOST}:{origin} name=s{i}" for i in range(servers)]
         if job.mode == "http":
             lines.append(f"pool_max = {job.sessions}")
     return "\n".join(lines) + "\n"
@@ -206,6 +211,7 @@ PEERS = {
     "other": (None, sluice_config, ["-c"], 0),
     "sluice-as-tcp": (None, sluice_config, ["-c"], 0),
     "sluice-routes": (None, sluice_config, ["-c"], 0),
+    "sluice-servers": (None, sluice_config, ["-c"], 0),
     "haproxy": ("haproxy", haproxy_config, ["-db", "-f"], 0),
     "haproxy-splice": ("haproxy", haproxy_config, ["-db", "-f"], 0),
     "nginx": ("nginx", nginx_config, ["-c"], 1),
@@ -251,7 +257,7 @@ class Field:
 
     def _start(self, name, mode, fresh):
         options = self.options
-        if name in VARIANTS and mode != "http":
+        if name in VARIANTS_OF_HTTP and mode != "http":
             raise Refused("it is for http scenarios")
         base = options.port + 100 + BLOCK * NAMES.index(name) + (FRESH if fresh else 0)
         ports = {service: base + SERVICE_OFFSET[service] for service in scenarios.SERVICES[mode]}

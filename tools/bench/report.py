@@ -10,7 +10,7 @@ STOLEN_MAX = 0.01      # of the proxy's CPU, before a slice is called disturbed:
 OTHERS_MAX = 0.10      # by other processes
 ERRORS_MAX = 0.001     # of the units
 PEERS = ("direct", "other", "haproxy", "haproxy-splice", "nginx", "sluice-as-tcp",
-         "sluice-routes")
+         "sluice-routes", "sluice-servers")
 MORE_IS_BETTER = ("rate",)
 UNITS = {"rate": "units/s", "cpu_us_per_unit": "CPU us/unit", "p50_us": "p50 us",
          "p99_us": "p99 us"}
