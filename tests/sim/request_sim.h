@@ -67,7 +67,8 @@ struct request {
 	int value;
 };
 
-/* Where HTTP is spoken or PROXY headers are sent, and of checks, what is sent is not all payload memory. */
+/* Where HTTP is spoken or PROXY headers are sent, and of checks, what is sent is not all payload
+ * memory. */
 static inline bool request_sends_anywhere(const struct request *request)
 {
 	return world->http || world->sends_headers || request->of_check;
