@@ -62,6 +62,7 @@ enum conf_affinity { AFFINITY_AUTO, AFFINITY_OFF, AFFINITY_LIST };
 #define CONF_BINDS_MAX 1024   /* over all listeners */
 #define CONF_SERVERS_MAX 1024 /* per upstream, places of names among them */
 #define CONF_RESOLVERS_MAX 8
+#define CONF_TARGET_MAX 512u  /* characters of a health_path */
 #define CONF_SOURCES_MAX 64   /* per upstream */
 #define CONF_PAGES_MAX 64     /* per listener */
 #define CONF_PAGE_MAX 65536u  /* bytes of one */

@@ -2,7 +2,7 @@
 /*
  * names.c - from answers to members, and the words about it.
  *
- * told() runs in the resolver's thread and names_tick() in the main one: `lock` is for both.
+ * told() runs in the resolver's thread, the rest in the main one: `lock` is for both.
  */
 #include "names.h"
 
@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 
-#define RETRY_MS 1000
+#define RETRY_MS 200
 
 /* One name, as it was told of last. */
 struct watch {
@@ -21,6 +21,7 @@ struct watch {
 	struct member *members; /* RESOLVER_RECORDS_MAX of them */
 	uint32_t count;
 	uint32_t placeless;
+	uint32_t left_out;
 	bool was_told;
 	enum resolver_outcome outcome;
 };
@@ -88,7 +89,7 @@ static void say_outcome(const struct names *names, const struct watch *watch,
 				 answer->why, answer->count);
 		break;
 	}
-	if (answer->left_out > 0)
+	if (answer->left_out > 0 && watch->left_out == 0)
 		log_warn(names->log, "name %s: %u addresses are too many and left out", host,
 			 answer->left_out);
 }
@@ -141,6 +142,7 @@ static void told(void *context, uint32_t question, const struct resolver_answer 
 	watch->count = answer->count;
 	renew(names, watch, watch->was_told);
 	watch->outcome = answer->outcome;
+	watch->left_out = answer->left_out;
 	watch->was_told = true;
 	pthread_mutex_unlock(&names->lock);
 }
@@ -272,10 +274,14 @@ const struct resolver_stats *names_stats(const struct names *names)
 	return resolver_stats(names->resolver);
 }
 
-uint32_t names_count(const struct names *names, uint32_t *answered)
+uint32_t names_count(struct names *names, uint32_t *answered)
 {
 	*answered = 0;
-	for (uint32_t i = 0; names != NULL && i < names->watches_count; i++)
+	if (names == NULL)
+		return 0;
+	pthread_mutex_lock(&names->lock);
+	for (uint32_t i = 0; i < names->watches_count; i++)
 		*answered += names->watches[i].count > 0;
-	return names != NULL ? names->watches_count : 0;
+	pthread_mutex_unlock(&names->lock);
+	return names->watches_count;
 }

@@ -29,7 +29,7 @@ int names_tick(struct names *names);
 const struct resolver_stats *names_stats(const struct names *names);
 
 /* For the report at start: names in all, and those that have an address. */
-uint32_t names_count(const struct names *names, uint32_t *answered);
+uint32_t names_count(struct names *names, uint32_t *answered);
 
 /* The members of an answer: of SRV records those of the first priority are the usual ones, the
  * others spares if the name has such places. Weights above MEMBER_WEIGHT_MAX are scaled down,

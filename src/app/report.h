@@ -18,7 +18,7 @@ struct report {
 	const struct ring_features *features;
 	struct worker *const *workers;
 	struct flow_shared *shared;
-	const struct names *names; /* or NULL */
+	struct names *names; /* or NULL */
 };
 
 /* Version, kernel, ring features, workers and CPUs, memory, listeners, limits. */

@@ -344,10 +344,16 @@ static bool set_target(const struct value *value, void *target)
 			return false;
 		}
 	}
-	if (value->text[0] == '/')
-		return set_string(value, target);
-	value_complain(value, "must begin with a slash (for example /health)");
-	return false;
+	if (value->text[0] != '/') {
+		value_complain(value, "must begin with a slash (for example /health)");
+		return false;
+	}
+	if (strlen(value->text) > CONF_TARGET_MAX) {
+		static_assert(CONF_TARGET_MAX == 512, "the text says so");
+		value_complain(value, "may have 512 characters at most");
+		return false;
+	}
+	return set_string(value, target);
 }
 
 /* `200` or `200-399`. */

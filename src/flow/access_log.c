@@ -37,7 +37,7 @@ static void write_line(struct session *session, struct sink *sink, struct access
 	(void)session_client_text(session, record->client);
 	record->time_ms = ring_wall_ms(session->flow->ring) - record->total_us / 1000;
 	record->upstream = session->upstream != NULL ? session->upstream->name : NULL;
-	record->server = session->server != NULL ? session->server->label : NULL;
+	record->server = session->server != NULL ? session_server_text(session) : NULL;
 	record->tries = session->tries;
 	record->queue_us = ACCESS_NEVER;
 	len = listener->access_log_format == ACCESS_JSON ?

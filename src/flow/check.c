@@ -13,6 +13,7 @@
 #include "net/proxy_header.h"
 
 #define CHECK_REQUEST_MAX 1024u
+#define CHECK_FIXED_MAX 128u /* of a request: what is not the path and the host */
 #define CHECK_HEAD_MAX 1024u
 #define TELL_MS 200
 #define SOON_MS 250 /* the first check of a new address, at the latest */
@@ -323,6 +324,8 @@ static void on_time(struct timer *timer)
 
 static void write_request(struct check *check)
 {
+	static_assert(CHECK_FIXED_MAX + CONF_TARGET_MAX + ADDR_TEXT_MAX <= CHECK_REQUEST_MAX,
+		      "the longest request fits");
 	const struct conf_upstream *upstream = check->upstream;
 	char host[ADDR_TEXT_MAX] = "localhost";
 	int len;
@@ -501,7 +504,7 @@ static void tell(struct flow *flow, const struct health_event *event)
 		log_warn(flow->log, "server %s/%s (%s) is %s: %s", event->upstream->name,
 			 addr_format(text, &event->addr), name, state_texts[event->after],
 			 health_reason_texts[event->reason]);
-	if (event->after == SERVER_DOWN)
+	if (event->after == SERVER_DOWN && event->reason != HEALTH_JOINED)
 		counter_add(&flow->stats.servers_went_down, 1);
 	else if (event->after == SERVER_UP && event->reason != HEALTH_JOINED)
 		counter_add(&flow->stats.servers_came_up, 1);

@@ -68,7 +68,7 @@ static void log_end(const struct session *session)
 		  "session=%llu listener=%s server=%s/%s in=%llu out=%llu ms=%llu close=%s",
 		  (unsigned long long)session->id, listener->name,
 		  session->upstream != NULL ? session->upstream->name : "-",
-		  session->server != NULL ? session->server->label : "-",
+		  session->server != NULL ? session_server_text(session) : "-",
 		  (unsigned long long)session->relays[SIDE_CLIENT].bytes,
 		  (unsigned long long)session->relays[SIDE_SERVER].bytes,
 		  (unsigned long long)(flow_now_ms(session->flow) - session->started_ms),

@@ -175,6 +175,7 @@ static void dial_server(struct session *session, struct server *server)
 	int fd;
 
 	session->server = server;
+	session->epoch = (uint8_t)server->epoch;
 	session->tries++;
 	if (session->http && session->tries == 1 && pool_take(session, server)) {
 		session->conn->placed = true;

@@ -181,6 +181,13 @@ void session_retime(struct session *session)
 		wheel_set(&session->flow->wheel, &session->timer, deadline);
 }
 
+const char *session_server_text(const struct session *session)
+{
+	const struct server *server = session->server;
+
+	return session->epoch == (uint8_t)server->epoch ? server->label : server->conf->name;
+}
+
 void session_look_soon(struct session *session)
 {
 	uint64_t soon = flow_now_ms(session->flow) + STUCK_LOOK_MS;

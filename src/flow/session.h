@@ -88,6 +88,7 @@ struct session {
 	bool queued : 1;   /* waits for a place at a server */
 	bool dropping : 1; /* the server is given up; a send to it is still away */
 	bool served : 1;   /* http: a request was answered before */
+	uint8_t epoch;     /* the server's when it was chosen, its lower bits */
 	const struct conf_upstream *upstream; /* of the present request; NULL: none */
 	struct list link;                     /* in flow->sessions[state] */
 	struct list dial; /* in flow->fresh, flow->to_dial or a queue while a connect is due */
@@ -122,6 +123,9 @@ uint64_t session_deadline_ms(const struct session *session, enum close_reason *r
 void session_retime(struct session *session);
 /* A direction is stuck: if it still is in a while, watch its source. */
 void session_look_soon(struct session *session);
+
+/* For logs: the server's label; when another address has its place since then, the place's name. */
+const char *session_server_text(const struct session *session);
 
 static inline struct session *session_of_relay(const struct relay *relay)
 {

@@ -92,6 +92,7 @@ void lookups_ask(struct lookups *lookups, struct lookup *lookup)
 {
 	assert(lookup->done != NULL);
 	lookup->attempt = NULL;
+	lookup->was_begun = false;
 	lookup->server = RESOLVER_SERVERS_MAX; /* none yet */
 	lookup->servers_over = 0;
 	lookup->servers_weak = 0;
@@ -293,8 +294,15 @@ static bool answer_here(struct lookups *lookups, struct lookup *lookup)
 	return true;
 }
 
+static const char no_time[] = "there was no time to ask for so many names";
+
 static void lookup_start(struct lookups *lookups, struct lookup *lookup)
 {
+	if (lookups_now_ms() >= lookup->deadline_ms) { /* as that of a step before */
+		lookup_fail(lookups, lookup, no_time);
+		return;
+	}
+	lookup->was_begun = true;
 	if (answer_here(lookups, lookup))
 		return;
 	if (lookups->servers_count == 0) {
@@ -335,7 +343,7 @@ static void expire(struct lookups *lookups, struct list *head, uint64_t now_ms)
 
 		link = link->next;
 		if (now_ms >= lookup->deadline_ms) {
-			const char *why = "there was no time to ask for so many names";
+			const char *why = no_time;
 
 			if (lookup->attempt) {
 				lookup_let_go(lookups, lookup);

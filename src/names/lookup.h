@@ -42,6 +42,8 @@ struct lookup {
 	lookup_done *done;
 	void *owner;
 	uint32_t host_index;
+	/* For done(): false when its time was over before its turn came. */
+	bool was_begun;
 	/* For lookup.c. */
 	struct list link;
 	struct attempt *attempt;

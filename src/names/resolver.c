@@ -33,6 +33,7 @@ struct name {
 	enum name_state state;
 	uint64_t due_ms;        /* RESTING: when it is asked again; else when its round must end */
 	bool is_wanted_again;   /* a refresh came while it was being asked */
+	bool was_asked;         /* in this round somebody was, or could not be */
 	struct lookup *lookups; /* owned, of this step */
 	uint32_t lookups_count; /* that are not done */
 };
@@ -86,7 +87,9 @@ static void round_end(struct name *name)
 	bool is_news = question_end(&name->question, now_ms, &answer);
 
 	assert(answer.next_ms > 0);
-	if (name->is_wanted_again)
+	/* Who never had a turn stands in line again at once: behind those that did and now wait, or
+	 * the same ones would be in front each time. */
+	if (name->is_wanted_again || !name->was_asked)
 		answer.next_ms = 0;
 	name->is_wanted_again = false;
 	name->due_ms = now_ms + answer.next_ms;
@@ -125,6 +128,7 @@ static void fail_addresses(struct name *name)
 {
 	struct question *question = &name->question;
 
+	name->was_asked = true;
 	for (uint32_t i = 0; i < question->hosts_count; i++) {
 		for (uint32_t j = 0; j < FAMILY_COUNT; j++) {
 			struct reply reply = reply_without(REPLY_FAILED, "out of memory");
@@ -170,6 +174,7 @@ static void ask_service(struct name *name)
 		ask(name, name->question.asked.host, QUERY_SRV, 0);
 		return;
 	}
+	name->was_asked = true;
 	question_service(&name->question, &reply, lookups_now_ms());
 	ask_addresses(name);
 }
@@ -178,6 +183,7 @@ static void round_begin(struct name *name, uint64_t now_ms)
 {
 	assert(name->state == RESTING && now_ms >= name->due_ms);
 	name->due_ms = now_ms + name->resolver->options.timeout_ms;
+	name->was_asked = false;
 	question_begin(&name->question);
 	if (name->question.asked.is_srv)
 		ask_service(name);
@@ -201,6 +207,7 @@ static void on_service(struct lookup *lookup, struct reply *reply)
 	struct name *name = lookup->owner;
 
 	assert(name->state == ASKING_SERVICE);
+	name->was_asked = name->was_asked || lookup->was_begun;
 	question_service(&name->question, reply, lookups_now_ms());
 	if (lookup_is_last(name))
 		ask_addresses(name);
@@ -211,6 +218,7 @@ static void on_addresses(struct lookup *lookup, struct reply *reply)
 	struct name *name = lookup->owner;
 
 	assert(name->state == ASKING_ADDRESSES);
+	name->was_asked = name->was_asked || lookup->was_begun;
 	question_addresses(&name->question, lookup->host_index,
 			   lookup->kind == QUERY_INET ? FAMILY_INET : FAMILY_INET6, reply,
 			   lookups_now_ms());

@@ -3,7 +3,7 @@
  * members.c - which address of a name has which of its places.
  *
  *      plan    an address that has a place keeps it; a new one gets a place that is ABSENT, or
- *              LEAVING and without sessions                           nothing is changed yet
+ *              that of one that leaves and has no sessions            nothing is changed yet
  *      build   the tables of a hash, in memory that nobody reads
  *      apply   under the lock: addresses, states, weights, tables; then `generation` goes up
  *
@@ -65,17 +65,26 @@ static bool keep_place(const struct renewal *renewal, const struct range *range,
 	return false;
 }
 
-/* Those that are leaving come last: their addresses may be back. */
+/* Whose places are given away first: those that are leaving may be back, and those that leave only
+ * now (nobody planned to keep their places) have the most to end. */
+enum turn { TURN_ABSENT, TURN_LEAVING, TURN_PRESENT, TURNS };
+
+static enum turn turn_of(enum server_state state)
+{
+	if (is_present(state))
+		return TURN_PRESENT;
+	return state == SERVER_LEAVING ? TURN_LEAVING : TURN_ABSENT;
+}
+
 static bool find_place(const struct renewal *renewal, const struct range *range, uint32_t member)
 {
-	static const enum server_state states[] = { SERVER_ABSENT, SERVER_LEAVING };
 	struct upstream_shared *upstream = renewal->upstream;
 
-	for (uint32_t i = 0; i < 2 * range->count; i++) {
+	for (uint32_t i = 0; i < TURNS * range->count; i++) {
 		uint32_t slot = range->first + i % range->count;
 
 		if (upstream->plan[slot] != PLAN_NONE ||
-		    state_of(&upstream->servers[slot]) != states[i / range->count] ||
+		    turn_of(state_of(&upstream->servers[slot])) != i / range->count ||
 		    has_sessions(upstream, slot))
 			continue;
 		upstream->plan[slot] = member;
@@ -108,8 +117,6 @@ static void plan(const struct renewal *renewal, const struct range *range)
 	}
 }
 
-/* --- build ------------------------------------------------------------------------------------ */
-
 static uint32_t whole_of(const struct renewal *renewal, const struct server_shared *row,
 			 uint32_t member)
 {
@@ -118,6 +125,26 @@ static uint32_t whole_of(const struct renewal *renewal, const struct server_shar
 	return (renewal->name->is_srv ? renewal->members[member].weight : row->conf->weight) *
 	       WEIGHT_SCALE;
 }
+
+/* Will a table be another one? Most answers bring nothing new, and tables are large. */
+static bool is_news(const struct renewal *renewal, const struct range *range)
+{
+	const struct upstream_shared *upstream = renewal->upstream;
+
+	for (uint32_t slot = range->first; slot < range->first + range->count; slot++) {
+		const struct server_shared *row = &upstream->servers[slot];
+		uint32_t member = upstream->plan[slot];
+
+		if ((member != PLAN_NONE) != is_present(state_of(row)))
+			return true;
+		if (member != PLAN_NONE && (!has_address(row, &renewal->members[member].addr) ||
+					    whole_of(renewal, row, member) != row->whole))
+			return true;
+	}
+	return false;
+}
+
+/* --- build ------------------------------------------------------------------------------------ */
 
 static uint64_t id_of(const struct addr *addr)
 {
@@ -198,6 +225,12 @@ static void join(const struct renewal *renewal, uint32_t slot, const struct memb
 	}
 }
 
+static void leave(const struct renewal *renewal, struct server_shared *row)
+{
+	renewal->change->left++;
+	state_move(renewal->upstream, row, SERVER_LEAVING, HEALTH_LEFT, renewal->now_ms);
+}
+
 static void apply(const struct renewal *renewal, const struct range *range)
 {
 	struct upstream_shared *upstream = renewal->upstream;
@@ -206,15 +239,15 @@ static void apply(const struct renewal *renewal, const struct range *range)
 		struct server_shared *row = &upstream->servers[slot];
 		uint32_t member = upstream->plan[slot];
 
+		if (is_present(state_of(row)) &&
+		    (member == PLAN_NONE || !has_address(row, &renewal->members[member].addr)))
+			leave(renewal, row);
 		if (member != PLAN_NONE) {
 			row->whole = whole_of(renewal, row, member);
 			if (!is_present(state_of(row)))
 				join(renewal, slot, &renewal->members[member]);
 			else
 				state_weigh(upstream, row, renewal->now_ms);
-		} else if (is_present(state_of(row))) {
-			renewal->change->left++;
-			state_move(upstream, row, SERVER_LEAVING, HEALTH_LEFT, renewal->now_ms);
 		}
 		if (state_of(row) == SERVER_LEAVING && !has_sessions(upstream, slot))
 			state_move(upstream, row, SERVER_ABSENT, HEALTH_LEFT, renewal->now_ms);
@@ -226,8 +259,8 @@ static void apply(const struct renewal *renewal, const struct range *range)
 static uint32_t ranges_of(const struct upstream_shared *upstream, const struct conf_name *name,
 			  struct range ranges[2])
 {
-	assert(name->places > 0 && name->first + name->places + name->spares <=
-					   upstream->servers_count);
+	assert(name->places > 0 &&
+	       name->first + name->places + name->spares <= upstream->servers_count);
 	ranges[0] = (struct range){ .first = upstream->slots[name->first], .count = name->places };
 	if (name->spares == 0)
 		return 1;
@@ -242,7 +275,6 @@ void upstream_members(struct upstreams_shared *shared, const struct conf_upstrea
 		      bool ramps, uint64_t now_ms, struct members_change *change)
 {
 	struct upstream_shared *upstream = &shared->upstreams[conf->index];
-	const bool has_tables = table_is_wanted(upstream->policy.balance);
 	const struct renewal renewal = { .upstream = upstream,
 					 .name = name,
 					 .members = members,
@@ -253,12 +285,16 @@ void upstream_members(struct upstreams_shared *shared, const struct conf_upstrea
 	struct table built[TIERS];
 	struct range ranges[2];
 	uint32_t ranges_count;
+	bool has_tables = false;
 
 	assert(upstream->conf == conf && upstream->is_named);
 	*change = (struct members_change){ 0 };
 	ranges_count = ranges_of(upstream, name, ranges);
-	for (uint32_t i = 0; i < ranges_count; i++)
+	for (uint32_t i = 0; i < ranges_count; i++) {
 		plan(&renewal, &ranges[i]);
+		has_tables = has_tables || is_news(&renewal, &ranges[i]);
+	}
+	has_tables = has_tables && table_is_wanted(upstream->policy.balance);
 	if (has_tables)
 		build(&renewal, ranges, ranges_count, built);
 	pthread_mutex_lock(&upstream->lock);

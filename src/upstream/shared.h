@@ -25,7 +25,7 @@
 
 #define SLOT_ALIGN 64u
 #define WEIGHT_SCALE 256u /* weights count in parts of 1, for slow start */
-#define EVENTS_MAX 256u
+#define EVENTS_MIN 256u /* and two for each place of a name: all may leave, and others join */
 
 enum { TIER_USUAL, TIER_BACKUP, TIERS };
 
@@ -97,7 +97,8 @@ struct upstreams_shared {
 	_Atomic uint64_t events_waiting;
 	uint64_t events_first;
 	uint64_t events_lost;
-	struct health_event events[EVENTS_MAX];
+	uint64_t events_max;
+	struct health_event *events;
 };
 
 static inline struct server_shared *shared_of(const struct server *server)

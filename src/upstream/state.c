@@ -17,10 +17,10 @@ static void event_push(struct upstreams_shared *shared, const struct health_even
 
 	pthread_mutex_lock(&shared->events_lock);
 	waiting = atomic_load_explicit(&shared->events_waiting, memory_order_relaxed);
-	if (waiting == EVENTS_MAX) {
+	if (waiting == shared->events_max) {
 		shared->events_lost++;
 	} else {
-		shared->events[(shared->events_first + waiting) % EVENTS_MAX] = *event;
+		shared->events[(shared->events_first + waiting) % shared->events_max] = *event;
 		atomic_store_explicit(&shared->events_waiting, waiting + 1, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&shared->events_lock);
@@ -35,7 +35,7 @@ bool upstreams_take_event(struct upstreams_shared *shared, struct health_event *
 	pthread_mutex_lock(&shared->events_lock);
 	waiting = atomic_load_explicit(&shared->events_waiting, memory_order_relaxed);
 	if (waiting > 0) {
-		*event = shared->events[shared->events_first++ % EVENTS_MAX];
+		*event = shared->events[shared->events_first++ % shared->events_max];
 		atomic_store_explicit(&shared->events_waiting, waiting - 1, memory_order_relaxed);
 	}
 	pthread_mutex_unlock(&shared->events_lock);

@@ -45,6 +45,18 @@ uint32_t upstream_servers_total(const struct conf *conf)
 	return total;
 }
 
+static void events_open(struct upstreams_shared *shared)
+{
+	shared->events_max = EVENTS_MIN;
+	for (uint32_t i = 0; i < shared->conf->upstreams_count; i++) {
+		const struct conf_upstream *upstream = &shared->conf->upstreams[i];
+
+		for (uint32_t j = 0; j < upstream->servers_count; j++)
+			shared->events_max += 2 * (upstream->servers[j].addr.kind == ADDR_NAME);
+	}
+	shared->events = arena_take(shared->arena, shared->events_max, sizeof(*shared->events));
+}
+
 static uint32_t aligned(uint32_t count)
 {
 	return (count + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
@@ -198,6 +210,7 @@ int upstreams_shared_open(struct upstreams_shared **out, const struct conf *conf
 	shared->seed = seed;
 	pthread_mutex_init(&shared->events_lock, NULL);
 	shared->upstreams = arena_take(arena, conf->upstreams_count, sizeof(*shared->upstreams));
+	events_open(shared);
 	for (uint32_t i = 0; i < conf->upstreams_count && !arena->failed; i++) {
 		struct upstream_shared *upstream = &shared->upstreams[i];
 

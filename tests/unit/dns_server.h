@@ -352,7 +352,7 @@ static inline void dns_rule(struct dns_server *server, const char *name, uint16_
 	if (!rule) {
 		assert(server->rules_count < DNS_RULES_MAX);
 		rule = &server->rules[server->rules_count++];
-		snprintf(rule->name, sizeof(rule->name), "%s", name);
+		snprintf(rule->name, sizeof(rule->name), "%.*s", (int)sizeof(rule->name) - 1, name);
 		rule->type = type;
 	}
 	rule->act = act;

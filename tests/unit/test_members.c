@@ -7,9 +7,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "upstream/shared.h"
 #include "upstream_helpers.h"
 
-#define PLACES_MAX 64u
+#define PLACES_MAX 400u
 
 static struct conf_name the_name;
 static struct member the_members[PLACES_MAX];
@@ -58,8 +59,8 @@ static struct members_change renew(struct balance_case *c, const uint32_t *numbe
 	return change;
 }
 
-#define RENEW(c, ...)                                                         \
-	renew(c, (const uint32_t[]){ __VA_ARGS__ },                           \
+#define RENEW(c, ...)                               \
+	renew(c, (const uint32_t[]){ __VA_ARGS__ }, \
 	      sizeof((const uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
 
 static uint32_t number_of(const struct server *server)
@@ -149,6 +150,53 @@ TEST(who_has_sessions_is_leaving_until_they_end)
 	CHECK_UINT(change.placeless, 0);
 	CHECK_UINT(take_number(c, 0), 2);
 	case_close(c);
+}
+
+TEST(who_leaves_makes_room_for_who_joins)
+{
+	struct balance_case *c = names_of(BALANCE_MAGLEV, 2, 0);
+	struct members_change change;
+
+	case_open(c, 1);
+	(void)RENEW(c, 1, 2);
+	(void)take_number(c, 0);
+	change = RENEW(c, 1, 3);
+	CHECK_UINT(change.joined, 1);
+	CHECK_UINT(change.left, 1);
+	CHECK_UINT(change.placeless, 0);
+	CHECK_UINT(number_of(server_at(c, 0)), 1);
+	for (uint32_t key = 0; key < 20; key++)
+		CHECK(take_number(c, key) != 2);
+	CHECK_UINT(number_of(server_at(c, 1)), 3);
+	change = RENEW(c, 4, 5);
+	CHECK_UINT(change.joined, 2);
+	CHECK_UINT(change.left, 2);
+	CHECK(take_number(c, 0) >= 4);
+	case_close(c);
+}
+
+/* Tables are large, and each worker copies them. */
+TEST(what_is_no_news_makes_no_table)
+{
+	static const enum conf_balance balances[] = { BALANCE_MAGLEV, BALANCE_SOURCE_HASH };
+
+	for (uint32_t i = 0; i < 2; i++) {
+		struct balance_case *c = names_of(balances[i], 2, 0);
+		uint32_t tables;
+
+		case_open(c, 1);
+		(void)RENEW(c, 1, 2, 3);
+		tables = c->shared->upstreams[0].tables;
+		CHECK_UINT(RENEW(c, 3, 2, 1).placeless, 1);
+		CHECK_UINT(c->shared->upstreams[0].tables, tables);
+		(void)RENEW(c, 1);
+		CHECK_UINT(c->shared->upstreams[0].tables, tables + 1);
+		(void)RENEW(c, 1);
+		CHECK_UINT(c->shared->upstreams[0].tables, tables + 1);
+		(void)RENEW(c, 1, 2);
+		CHECK_UINT(c->shared->upstreams[0].tables, tables + 2);
+		case_close(c);
+	}
 }
 
 TEST(who_comes_back_is_the_same_as_before)
@@ -258,6 +306,29 @@ TEST(who_was_down_is_new_to_the_next_address)
 	CHECK_UINT(ups, 2);
 	CHECK_UINT(downs, 1);
 	CHECK_UINT(leaves, 1);
+	case_close(c);
+}
+
+TEST(when_all_are_exchanged_each_is_told)
+{
+	struct balance_case *c = names_of(BALANCE_ROUND_ROBIN, PLACES_MAX, 0);
+	uint32_t numbers[PLACES_MAX], events = 0;
+	struct health_event event;
+
+	case_open(c, 1);
+	for (uint32_t i = 0; i < PLACES_MAX; i++)
+		numbers[i] = i;
+	(void)renew(c, numbers, PLACES_MAX);
+	while (upstreams_take_event(c->shared, &event))
+		events += event.after == SERVER_UP;
+	CHECK_UINT(events, PLACES_MAX);
+	for (uint32_t i = 0; i < PLACES_MAX; i++)
+		numbers[i] += PLACES_MAX;
+	CHECK_UINT(renew(c, numbers, PLACES_MAX).joined, PLACES_MAX);
+	for (events = 0; upstreams_take_event(c->shared, &event);)
+		events++;
+	CHECK_UINT(events, 2 * PLACES_MAX);
+	CHECK_UINT(upstreams_events_lost(c->shared), 0);
 	case_close(c);
 }
 
@@ -500,11 +571,14 @@ static const struct unit_test tests[] = {
 	ROW(without_an_address_no_server_is_usable),
 	ROW(an_address_keeps_its_place_whatever_the_order),
 	ROW(who_has_sessions_is_leaving_until_they_end),
+	ROW(who_leaves_makes_room_for_who_joins),
+	ROW(what_is_no_news_makes_no_table),
 	ROW(who_comes_back_is_the_same_as_before),
 	ROW(a_place_that_changed_hands_has_another_epoch),
 	ROW(leaving_is_a_fall_but_not_a_going_down),
 	ROW(a_check_of_the_address_before_says_nothing),
 	ROW(who_was_down_is_new_to_the_next_address),
+	ROW(when_all_are_exchanged_each_is_told),
 	ROW(who_is_down_comes_back_down),
 	ROW(more_addresses_than_places_leave_the_others_alone),
 	ROW(records_bring_weights_and_spares),

@@ -291,7 +291,44 @@ TEST(both_steps_of_srv_share_the_time)
 	end();
 }
 
+/* More names than are asked for at one time, whose servers say nothing, stand in front of one whose
+ * server answers: its turn comes, although all of them failed at one time and will be due at one
+ * time. */
+TEST(names_without_answers_do_not_starve_others)
+{
+	static char hosts[200][16];
+	uint64_t until_ms;
+	bool is_found = false;
+
+	begin();
+	options.timeout_ms = 150;
+	options.ttl_max_ms = 1000;
+	for (uint32_t i = 0; i < ARRAY_COUNT(hosts); i++) {
+		snprintf(hosts[i], sizeof(hosts[i]), "s%u.test", i);
+		dns_do(&server, hosts[i], ns_t_a, DNS_SILENT);
+		ask_for(hosts[i], 80, RESOLVER_INET);
+	}
+	dns_say(&server, "app.test", ns_t_a, 60, "10.0.0.1");
+	ask_for("app.test", 80, RESOLVER_INET);
+	if (!open_it())
+		return;
+	until_ms = now_ms() + 4000;
+	while (!is_found && now_ms() < until_ms) {
+		usleep(5000);
+		pthread_mutex_lock(&lock);
+		for (uint32_t i = 0; i < tellings_count; i++)
+			is_found |= tellings[i].question == ARRAY_COUNT(hosts) &&
+				    tellings[i].outcome == RESOLVER_FRESH;
+		pthread_mutex_unlock(&lock);
+	}
+	CHECK(is_found);
+	/* Who was asked in vain waits all the longer, as ever. */
+	CHECK(dns_asked(&server, hosts[0], ns_t_a) <= 12);
+	end();
+}
+
 static const struct unit_test tests[] = {
+	ROW(names_without_answers_do_not_starve_others),
 	ROW(a_host_has_the_addresses_of_both_families),
 	ROW(only_the_family_that_is_wanted_is_asked_for),
 	ROW(cname_records_are_followed_and_their_time_counts),
