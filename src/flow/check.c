@@ -14,7 +14,8 @@
 
 #define CHECK_REQUEST_MAX 1024u
 #define CHECK_FIXED_MAX 128u /* of a request: what is not the path and the host */
-#define CHECK_HEAD_MAX 1024u
+#define CHECK_HEAD_MAX 1024u  /* of a head, what is kept */
+#define CHECK_SKIM_MAX 16384u /* and what is read, to see its end */
 #define TELL_MS 200
 #define SOON_MS 250 /* the first check of a new address, at the latest */
 /* Something is short here, which says nothing of the server: memory is looked for again within the
@@ -43,6 +44,9 @@ struct check {
 	uint64_t deadline_ms;
 	uint16_t request_len;
 	uint16_t head_len;
+	bool line_is_empty; /* the one that is being read */
+	bool has_end;       /* an empty line ended the head */
+	uint32_t skimmed;   /* bytes of the answer */
 	char request[CHECK_REQUEST_MAX];
 	uint8_t head[CHECK_HEAD_MAX];
 };
@@ -174,6 +178,20 @@ static enum http_progress read_head(struct check *check)
 	return http_head_feed(head, check->head, check->head_len);
 }
 
+/* Look for the end of a head, also in what is not kept. */
+static void skim(struct check *check, const uint8_t *bytes, uint32_t len)
+{
+	check->skimmed += len;
+	for (uint32_t i = 0; i < len; i++) {
+		if (bytes[i] == '\n') {
+			check->has_end = check->has_end || check->line_is_empty;
+			check->line_is_empty = true;
+		} else if (bytes[i] != '\r') {
+			check->line_is_empty = false;
+		}
+	}
+}
+
 /* Of a head that does not fit only the first line counts, as a head of its own. */
 static enum http_progress read_first_line(struct check *check)
 {
@@ -194,11 +212,11 @@ static void judge(struct check *check)
 	const struct http_head *head = &check->flow->head;
 	enum http_progress progress = read_head(check);
 
-	if (progress == HTTP_MORE && check->head_len < CHECK_HEAD_MAX) {
+	if (progress == HTTP_MORE && !check->has_end && check->skimmed < CHECK_SKIM_MAX) {
 		listen_for_answer(check);
 		return;
 	}
-	if (progress == HTTP_MORE)
+	if (progress == HTTP_MORE && check->has_end && check->head_len == CHECK_HEAD_MAX)
 		progress = read_first_line(check);
 	if (progress != HTTP_DONE)
 		check_end(check, HEALTH_MALFORMED);
@@ -230,6 +248,7 @@ static void on_recv_done(struct op *op, int result, uint32_t flags)
 		uint32_t len = result > 0 ? (uint32_t)result : 0;
 		uint32_t slice = slices_received(slices, SLICE_SMALL, ring_buffer_id(flags), len);
 
+		skim(check, slices_memory(slices, slice), len);
 		memcpy(check->head + check->head_len, slices_memory(slices, slice),
 		       len < room ? len : room);
 		check->head_len += (uint16_t)(len < room ? len : room);
@@ -257,6 +276,8 @@ static void check_begin(struct check *check)
 	bool asks = check->request_len > 0;
 
 	check->head_len = 0;
+	check->skimmed = 0;
+	check->line_is_empty = check->has_end = false;
 	check->fd = ring_socket_open(flow->ring, check->addr.u.any.sa_family);
 	if (check->fd < 0) { /* no descriptor: that says nothing of the server */
 		wheel_set(&flow->wheel, &check->timer, flow_now_ms(flow) + CHECK_LATER_MS);
@@ -294,6 +315,7 @@ static void check_due(struct check *check)
 {
 	if (check->flow->draining)
 		return;
+	checks_tell(check->flow); /* so that this worker knows which address has the place now */
 	if (!server_is_staying(check->server)) { /* a place that no address has, or will keep */
 		check_later(check);
 		return;
