@@ -7,7 +7,7 @@
  *   *:80              any address: one dual-stack IPv6 socket, IPv4 where IPv6 is off
  *   unix:/run/app     unix socket          unix:@name           abstract unix socket
  *   fd:3              an inherited descriptor (bind only)
- *   name:80           a host name, kept as text until addr_resolve()
+ *   name:80           a host name, kept as text
  *
  * addr_parse() is pure: no system call, no allocation. It is fuzzed (tests/fuzz).
  */

@@ -179,7 +179,9 @@ def endure(service, *arguments, **listener):
     counts, events = run["counts"], sum(n for _, n in TROUBLES)
     wrong = sum(e["count"] for e in run["errors"] if e["phase"] in ("verify", "parse"))
     own = sum(int(now[f"http_own_{status}"]) for status in (502, 503, 504))
-    check(wrong <= own, f"{wrong} wrong answers, {own} were the proxy's own: {run['errors']}")
+    refused = sum(counts[f"refused_{status}"] for status in (502, 503, 504))
+    equal(wrong, 0, f"wrong answers: {run['errors']}")
+    check(refused <= own, f"{refused} refused requests, {own} answers were the proxy's own")
     check(counts["completed"] > 200, f"little was done: {counts}")
     # In flight, or sent over a kept connection that was just ending.
     failed, most = counts["sent"] - counts["verified"] - counts["unfinished"], 2 * events * 8
